@@ -1,0 +1,1 @@
+"""What services tell each other and the world: events, lifecycle, names."""

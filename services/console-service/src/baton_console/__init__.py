@@ -1,0 +1,1 @@
+"""The eyes of operations: event feed, live stream, timelines."""

@@ -1,0 +1,296 @@
+"""The data types of HL7 version 3 (II, TS, CD, PN, AD, TEL) become facts; every doubt becomes a finding."""
+
+import re
+from typing import Final
+
+from baton_formats.ccda.document import Node
+from baton_formats.ccda.doubts import Doubts
+from baton_formats.facts import (
+    Address,
+    Coding,
+    Concept,
+    ContactPoint,
+    HumanName,
+    Identifier,
+    PartialTime,
+    Period,
+    npi_is_valid,
+)
+from baton_formats.times import parse_hl7
+
+NPI_ROOT: Final = "2.16.840.1.113883.4.6"
+SSN_ROOT: Final = "2.16.840.1.113883.4.1"
+NPI_SYSTEM: Final = "http://hl7.org/fhir/sid/us-npi"
+SSN_SYSTEM: Final = "http://hl7.org/fhir/sid/us-ssn"
+
+# HL7 Terminology (THO), "External Terminologies": the URI of a code system that has an OID in CDA.
+_CODE_SYSTEMS: Final = {
+    "2.16.840.1.113883.6.1": "http://loinc.org",
+    "2.16.840.1.113883.6.96": "http://snomed.info/sct",
+    "2.16.840.1.113883.6.88": "http://www.nlm.nih.gov/research/umls/rxnorm",
+    "2.16.840.1.113883.6.90": "http://hl7.org/fhir/sid/icd-10-cm",
+    "2.16.840.1.113883.6.103": "http://hl7.org/fhir/sid/icd-9-cm",
+    "2.16.840.1.113883.6.12": "http://www.ama-assn.org/go/cpt",
+    "2.16.840.1.113883.6.101": "http://nucc.org/provider-taxonomy",
+}
+_OID: Final = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*)){1,63}")
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_SAME_DIGIT: Final = re.compile(r"(\d)\1*")
+_PLACEHOLDERS: Final = frozenset(
+    {
+        "null",
+        "unk",
+        "unknown",
+        "n/a",
+        "na",
+        "none",
+        "nil",
+        "-",
+        "--",
+        ".",
+        "?",
+        "fname",
+        "lname",
+        "firstname",
+        "lastname",
+        "first name",
+        "last name",
+    }
+)
+_NULL_CODES: Final = frozenset({"UNK", "NI", "NA", "NULL", "NASK", "ASKU", "MSK"})
+
+
+def system_of(root: str) -> str | None:
+    """The URI of an II root: `urn:oid:` or `urn:uuid:`; None where it is neither."""
+    if root in (NPI_ROOT, SSN_ROOT):
+        return NPI_SYSTEM if root == NPI_ROOT else SSN_SYSTEM
+    if _OID.fullmatch(root):
+        return f"urn:oid:{root}"
+    return f"urn:uuid:{root.lower()}" if _UUID.fullmatch(root) else None
+
+
+def identifier(node: Node, doubts: Doubts) -> Identifier | None:
+    """An II (HL7 V3 data types R1): a root with an extension, or a root alone that is itself unique."""
+    root, extension = node.get("root"), node.get("extension")
+    if node.is_null or not (root or extension) or (extension or "").upper() in _NULL_CODES:
+        return None
+    system = system_of(root) if root else None
+    authority = node.get("assigningAuthorityName")
+    if root and system is None:
+        doubts.add("identifier-without-system", node.where)
+        authority = authority or root
+    if extension is None:
+        return _by_root(node, root or "", system, authority, doubts)
+    kind = {NPI_ROOT: "NPI", SSN_ROOT: "SS"}.get(root or "")
+    if kind == "SS" and not _is_real_ssn(extension):
+        doubts.add("placeholder-identifier", node.where)
+        return None
+    if kind == "NPI" and not npi_is_valid(extension):
+        doubts.add("npi-invalid", node.where)
+    return Identifier(value=extension, system=system, authority=authority, type=kind)
+
+
+def _by_root(
+    node: Node, root: str, system: str | None, authority: str | None, doubts: Doubts
+) -> Identifier | None:
+    """An II without extension: only a UUID names the thing itself (RFC 3986 identifiers in FHIR)."""
+    if system is not None and system.startswith("urn:uuid:"):
+        return Identifier(value=system, system="urn:ietf:rfc:3986", authority=authority)
+    doubts.add("identifier-without-value", node.where)
+    return None
+
+
+def _is_real_ssn(text: str) -> bool:
+    digits = re.sub(r"\D", "", text)
+    return len(digits) == 9 and not _SAME_DIGIT.fullmatch(digits)
+
+
+def identifiers(nodes: list[Node], doubts: Doubts) -> tuple[Identifier, ...]:
+    """All that are some, in order, without repeats."""
+    found = (identifier(node, doubts) for node in nodes)
+    return tuple(dict.fromkeys(one for one in found if one is not None))
+
+
+def template_ids(node: Node) -> tuple[str, ...]:
+    """The roots of the template ids of a document or section, in order, without repeats."""
+    return tuple(dict.fromkeys(root for one in node.all("templateId") if (root := one.get("root"))))
+
+
+def npi_among(found: tuple[Identifier, ...]) -> str | None:
+    """The first NPI whose check digit holds."""
+    return next((i.value for i in found if i.type == "NPI" and i.value and npi_is_valid(i.value)), None)
+
+
+def time(node: Node | None, doubts: Doubts) -> PartialTime | None:
+    """A TS; None where nothing is said, text alone where it cannot be read."""
+    value = node.get("value") if node is not None else None
+    if node is None or value is None:
+        return None
+    parsed = parse_hl7(value)
+    if parsed.iso is None:
+        doubts.add("unreadable-time", node.where)
+    return parsed
+
+
+def period(node: Node | None, doubts: Doubts) -> Period | None:
+    """An IVL_TS: low and high, or one value for both of its ends."""
+    if node is None:
+        return None
+    at = time(node, doubts)
+    start, end = time(node.first("low"), doubts), time(node.first("high"), doubts)
+    if at is not None and start is None and end is None:
+        return Period(start=at, end=at)
+    return Period(start=start, end=end) if start or end else None
+
+
+def concept(node: Node | None) -> Concept | None:
+    """A CD or CE with its translations and the words it stood for."""
+    if node is None:
+        return None
+    codings = tuple(filter(None, (_coding(one) for one in (node, *node.all("translation")))))
+    original = node.first("originalText")
+    text = (original.text or None) if original is not None else (node.own_text or None)
+    return Concept(codings=codings, text=text) if codings or text else None
+
+
+def _coding(node: Node) -> Coding | None:
+    code, display = node.get("code"), node.get("displayName")
+    if code is None and display is None:
+        return None
+    oid = node.get("codeSystem")
+    system = None if oid is None else _CODE_SYSTEMS.get(oid) or system_of(oid) or oid
+    return Coding(code=code, system=system, display=display, version=node.get("codeSystemVersion"))
+
+
+# EntityNameUse and EntityNamePartQualifier (HL7 V3 2.16.840.1.113883.5.45 and .43) in the words of FHIR.
+_NAME_USES: Final = {"L": "official", "ASGN": "usual", "P": "nickname", "A": "nickname", "C": "usual"}
+
+
+def names(nodes: list[Node], doubts: Doubts) -> tuple[HumanName, ...]:
+    """All names that say something, in order, without repeats."""
+    found = (_name(node, doubts) for node in nodes)
+    return tuple(dict.fromkeys(one for one in found if one is not None))
+
+
+def _name(node: Node, doubts: Doubts) -> HumanName | None:
+    """A PN: in parts, or as one text."""
+    family, given = _parts(node, "family", doubts), _parts(node, "given", doubts)
+    prefixes, suffixes = _parts(node, "prefix", doubts), _parts(node, "suffix", doubts)
+    text = None if node.children else (_said(node, doubts) or None)
+    if not (family or given or text):
+        return None
+    return HumanName(
+        family=" ".join(family) or None,
+        given=given,
+        prefixes=prefixes,
+        suffixes=suffixes,
+        use=_name_use(node),
+        text=text,
+        period=period(node.first("validTime"), doubts),
+    )
+
+
+def _parts(node: Node, kind: str, doubts: Doubts) -> tuple[str, ...]:
+    return tuple(text for part in node.all(kind) if (text := _said(part, doubts)))
+
+
+def _said(part: Node, doubts: Doubts) -> str:
+    """The text of a part, empty where a program wrote that it had none."""
+    text = "" if part.is_null else part.text
+    if text.lower() in _PLACEHOLDERS:
+        doubts.add("placeholder-name", part.where)
+        return ""
+    return text
+
+
+def _name_use(node: Node) -> str | None:
+    stated = next((_NAME_USES[use] for use in (node.get("use") or "").split() if use in _NAME_USES), None)
+    born = {part.name for part in node.children if "BR" in (part.get("qualifier") or "").split()}
+    if stated is not None or not born:
+        return stated
+    return "maiden" if "family" in born else "old"
+
+
+_USES: Final = {
+    "H": "home",
+    "HP": "home",
+    "HV": "home",
+    "WP": "work",
+    "DIR": "work",
+    "PUB": "work",
+    "TMP": "temp",
+    "BAD": "old",
+    "MC": "mobile",
+    "MP": "mobile",
+}
+_SCHEMES: Final = {
+    "tel": "phone",
+    "fax": "fax",
+    "mailto": "email",
+    "http": "url",
+    "https": "url",
+    "sms": "sms",
+}
+
+
+def _use(node: Node) -> str | None:
+    uses = [_USES[use] for use in (node.get("use") or "").split() if use in _USES]
+    return "mobile" if "mobile" in uses else next(iter(uses), None)
+
+
+def contact_points(nodes: list[Node], doubts: Doubts) -> tuple[ContactPoint, ...]:
+    """All telecom values that say something, in order, without repeats."""
+    found = (_contact_point(node, doubts) for node in nodes if not node.is_null)
+    return tuple(dict.fromkeys(one for one in found if one is not None))
+
+
+def _contact_point(node: Node, doubts: Doubts) -> ContactPoint | None:
+    """A TEL; a number without its scheme is taken for what it looks like, with a finding."""
+    written = node.get("value") or ""
+    scheme, colon, rest = written.partition(":")
+    system = _SCHEMES.get(scheme.strip().lower()) if colon else None
+    value = (written if system in (None, "url") else rest).strip()
+    if not value:
+        return None
+    if system is None:
+        system = (
+            "email" if "@" in value else "phone" if sum(mark.isdigit() for mark in value) >= 5 else "other"
+        )
+        doubts.add("telecom-without-scheme", node.where)
+    if system == "phone" and "PG" in (node.get("use") or "").split():
+        system = "pager"
+    return ContactPoint(system=system, value=value, use=_use(node))
+
+
+_ADDRESS_PARTS: Final = ("city", "county", "state", "postalCode", "country")
+
+
+def addresses(nodes: list[Node], doubts: Doubts) -> tuple[Address, ...]:
+    """All addresses that say something, in order, without repeats."""
+    found = (_address(node, doubts) for node in nodes if not node.is_null)
+    return tuple(dict.fromkeys(one for one in found if one is not None))
+
+
+def _address(node: Node, doubts: Doubts) -> Address | None:
+    """An AD: in parts, or as one text; blanks around a postal code are no part of it."""
+    lines = tuple(said for part in node.all("streetAddressLine") if not part.is_null and (said := part.text))
+    city, county, state, postal, country = (_address_part(node, part) for part in _ADDRESS_PARTS)
+    text = None if node.children else (node.text or None)
+    if not (lines or city or county or state or postal or country or text):
+        return None
+    return Address(
+        lines=lines,
+        city=city,
+        district=county,
+        state=state,
+        postal_code=postal,
+        country=country,
+        use=_use(node),
+        text=text,
+        period=period(node.first("useablePeriod"), doubts),
+    )
+
+
+def _address_part(node: Node, name: str) -> str | None:
+    part = node.first(name)
+    return None if part is None or part.is_null else (part.text or None)

@@ -1,0 +1,307 @@
+"""Takes a ClinicalDocument apart while it streams by: a small tree for its head, text for its sections."""
+
+from collections.abc import Iterator
+from io import StringIO
+from typing import Final, Protocol
+
+from baton_formats.ccda.narrative import Narrative, safe
+
+HL7: Final = "urn:hl7-org:v3"
+SDTC: Final = "urn:hl7-org:sdtc"
+MAX_NODES: Final = 20_000
+"""Elements of the head that are kept; the head of a real document has a few hundred."""
+_MAX_NAMES: Final = 4096
+
+
+class Room(Protocol):
+    """What stands inside of one element: told of its text and its child elements, and of its own end."""
+
+    def open(self, name: str, attributes: dict[str, str]) -> "Room":
+        """A child element opens; whoever is returned hears of what stands in it."""
+        ...
+
+    def close(self, name: str) -> None:
+        """The element itself closes."""
+        ...
+
+    def data(self, text: str) -> None:
+        """Text directly in the element."""
+        ...
+
+
+class Skipped:
+    """Hears everything and keeps nothing."""
+
+    def open(self, name: str, attributes: dict[str, str]) -> "Skipped":
+        """Children are passed over too."""
+        return self
+
+    def close(self, name: str) -> None:
+        """Nothing to finish."""
+
+    def data(self, text: str) -> None:
+        """Not kept."""
+
+
+_SKIPPED: Final = Skipped()
+
+
+class Node:
+    """One element of the head under its local name; names of `urn:hl7-org:sdtc` begin with `sdtc:`."""
+
+    __slots__ = ("_parts", "_shelf", "attributes", "children", "name", "parent")
+
+    def __init__(self, name: str, attributes: dict[str, str], parent: "Node | None", shelf: "Shelf") -> None:
+        self.name = name
+        self.attributes = attributes
+        self.parent = parent
+        self.children: list[Node] = []
+        self._parts: list[str] = []
+        self._shelf = shelf
+
+    def open(self, name: str, attributes: dict[str, str]) -> Room:
+        """A child element opens."""
+        if name == "structuredBody":
+            return Body(self._shelf.sections, self._shelf, "/ClinicalDocument")
+        if name == "text" and self.name == "nonXMLBody":
+            return self._shelf.medium(f"{self.where}/text", attributes)
+        if self._shelf.is_full():
+            return _SKIPPED
+        child = Node(name, dict(attributes), self, self._shelf)
+        self.children.append(child)
+        return child
+
+    def close(self, name: str) -> None:
+        """Nothing to finish."""
+
+    def data(self, text: str) -> None:
+        """Text directly in the element."""
+        if not text.isspace():
+            self._parts.append(text)
+
+    def get(self, attribute: str) -> str | None:
+        """An attribute without blank ends; None if it is absent or blank."""
+        value = self.attributes.get(attribute)
+        return (safe(value).strip() or None) if value is not None else None
+
+    @property
+    def is_null(self) -> bool:
+        """Whether the sender said that there is nothing here (nullFlavor of the HL7 V3 data types)."""
+        return "nullFlavor" in self.attributes
+
+    @property
+    def text(self) -> str:
+        """Its own text and that of the elements in it, with white space collapsed."""
+        pieces = [piece for node in self.walk() for piece in node._parts]
+        return " ".join(safe("".join(pieces) if len(pieces) < 2 else " ".join(pieces)).split())
+
+    @property
+    def own_text(self) -> str:
+        """The text directly in it, with white space collapsed."""
+        return " ".join(safe("".join(self._parts)).split())
+
+    def walk(self) -> "Iterator[Node]":
+        """Itself and everything in it, in document order."""
+        stack = [self]
+        while stack:
+            node = stack.pop()
+            yield node
+            stack.extend(reversed(node.children))
+
+    def all(self, path: str) -> "list[Node]":
+        """The elements at a path of names parted by slashes, in document order."""
+        found = [self]
+        for name in path.split("/"):
+            found = [child for node in found for child in node.children if child.name == name]
+        return found
+
+    def first(self, path: str) -> "Node | None":
+        """The first of `all`."""
+        return next(iter(self.all(path)), None)
+
+    def text_at(self, path: str) -> str | None:
+        """The text of the first element at a path; None if there is none."""
+        node = self.first(path)
+        return (node.text or None) if node is not None else None
+
+    def value_at(self, path: str, attribute: str) -> str | None:
+        """An attribute of the first element at a path."""
+        node = self.first(path)
+        return node.get(attribute) if node is not None else None
+
+    @property
+    def where(self) -> str:
+        """Its place, such as `/ClinicalDocument/recordTarget[1]/patientRole[1]`."""
+        if self.parent is None:
+            return f"/{self.name}"
+        same = (child for child in self.parent.children if child.name == self.name)
+        index = next((i for i, child in enumerate(same, 1) if child is self), 1)
+        return f"{self.parent.where}/{self.name}[{index}]"
+
+
+class Media:
+    """Content that travelled inside: the attributes of an ED element, its text, and the reference in it."""
+
+    def __init__(self, where: str, attributes: dict[str, str]) -> None:
+        self.where = where
+        self.attributes = dict(attributes)
+        self.reference: str | None = None
+        self._text = StringIO()
+
+    def open(self, name: str, attributes: dict[str, str]) -> Room:
+        """A `reference` is noted and never followed; a `thumbnail` is passed over."""
+        if name == "reference":
+            self.reference = attributes.get("value")
+        return _SKIPPED
+
+    def close(self, name: str) -> None:
+        """Nothing to finish."""
+
+    def data(self, text: str) -> None:
+        """A piece of the content."""
+        self._text.write(text)
+
+    def take(self) -> str:
+        """The content; it is not kept a second time."""
+        text, self._text = self._text.getvalue(), StringIO()
+        return text
+
+
+class Shelf:
+    """Where the rooms put what outlives them; `crowded` tells that the head was larger than `MAX_NODES`."""
+
+    def __init__(self) -> None:
+        self.sections: list[SectionDraft] = []
+        self.media: list[Media] = []
+        self.crowded = False
+        self._nodes = 0
+
+    def medium(self, where: str, attributes: dict[str, str]) -> Media:
+        """A new place for embedded content."""
+        self.media.append(Media(where, attributes))
+        return self.media[-1]
+
+    def is_full(self) -> bool:
+        """Counts one more element; True once there are too many."""
+        self._nodes += 1
+        self.crowded = self._nodes > MAX_NODES
+        return self.crowded
+
+
+_HEAD_OF_SECTION: Final = frozenset({"templateId", "code", "title", "id"})
+
+
+class SectionDraft:
+    """A section while it is read: `head` holds its code, title and template ids, `text` its narrative."""
+
+    def __init__(self, where: str, shelf: Shelf) -> None:
+        self.where = where
+        self.head = Node("section", {}, None, shelf)
+        self.narrative = Narrative()
+        self.sections: list[SectionDraft] = []
+        self._shelf = shelf
+
+    def open(self, name: str, attributes: dict[str, str]) -> Room:
+        """A child element opens."""
+        if name == "text":
+            return self.narrative
+        if name in _HEAD_OF_SECTION:
+            return self.head.open(name, attributes)
+        if name == "component":
+            return Body(self.sections, self._shelf, self.where)
+        return Entry(self.where, self._shelf)
+
+    def close(self, name: str) -> None:
+        """Nothing to finish."""
+
+    def data(self, text: str) -> None:
+        """Stray text between the elements of a section means nothing."""
+
+
+class Body:
+    """The structured body, or a component of a section: a list of sections, in components at any depth."""
+
+    def __init__(self, sections: list[SectionDraft], shelf: Shelf, where: str) -> None:
+        self._sections = sections
+        self._shelf = shelf
+        self._where = where
+
+    def open(self, name: str, attributes: dict[str, str]) -> Room:
+        """A child element opens."""
+        if name == "component":
+            return self
+        if name != "section" or self._shelf.is_full():
+            return _SKIPPED
+        self._sections.append(SectionDraft(f"{self._where}/section[{len(self._sections) + 1}]", self._shelf))
+        return self._sections[-1]
+
+    def close(self, name: str) -> None:
+        """Nothing to finish."""
+
+    def data(self, text: str) -> None:
+        """Stray text between sections means nothing."""
+
+
+class Entry:
+    """A clinical entry: passed over but for pictures and other media in it (`observationMedia`)."""
+
+    def __init__(self, where: str, shelf: Shelf, *, is_media: bool = False) -> None:
+        self._where = where
+        self._shelf = shelf
+        self._is_media = is_media
+
+    def open(self, name: str, attributes: dict[str, str]) -> Room:
+        """A child element opens."""
+        if self._is_media and name == "value":
+            return self._shelf.medium(f"{self._where}/observationMedia/value", attributes)
+        if name == "observationMedia":
+            return Entry(self._where, self._shelf, is_media=True)
+        return self
+
+    def close(self, name: str) -> None:
+        """Nothing to finish."""
+
+    def data(self, text: str) -> None:
+        """Not kept."""
+
+
+class DocumentSink:
+    """Receives the events of one document (`safe_xml.XmlSink`) and keeps only what facts are made of.
+
+    `root` is the head without the body; `shelf` holds the sections of the body and what was embedded.
+    `root_tag` is the root's name with its namespace, `{uri}local`.
+    """
+
+    def __init__(self) -> None:
+        self.root: Node | None = None
+        self.root_tag = ""
+        self.shelf = Shelf()
+        self._names: dict[str, str] = {}
+        self._rooms: list[Room] = []
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """An element opens."""
+        name = self._names.get(tag) or self._named(tag)
+        rooms = self._rooms
+        rooms.append(rooms[-1].open(name, attributes) if rooms else self._begin(tag, name, attributes))
+
+    def end(self, tag: str) -> None:
+        """The innermost element closes."""
+        self._rooms.pop().close(self._names.get(tag) or self._named(tag))
+
+    def data(self, text: str) -> None:
+        """Character content."""
+        if self._rooms:
+            self._rooms[-1].data(text)
+
+    def _begin(self, tag: str, name: str, attributes: dict[str, str]) -> Room:
+        self.root_tag = tag
+        self.root = Node(name, dict(attributes), None, self.shelf)
+        return self.root
+
+    def _named(self, tag: str) -> str:
+        uri, _, local = tag[1:].rpartition("}") if tag.startswith("{") else ("", "", tag)
+        name = local if uri in ("", HL7) else f"sdtc:{local}" if uri == SDTC else f"other:{local}"
+        if len(self._names) < _MAX_NAMES:
+            self._names[tag] = name
+        return name

@@ -1,0 +1,73 @@
+"""What a reader of documents may notice, in stable codes and plain words, and how much of it is kept."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from baton_formats.findings import Finding
+
+MAX_FINDINGS: Final = 200
+"""Findings kept of one document; one more says that there were others."""
+
+DETAILS: Final[Mapping[str, str]] = {
+    "active-content-removed": "scripts or active links stood in the text and were left out",
+    "attachment-broken": "the content is no base64 and cannot be decoded",
+    "attachment-compressed": "the content is compressed, which is not read",
+    "attachment-empty": "a place for content stands there with nothing in it",
+    "attachment-not-included": "the content is not in the document, only a reference to it",
+    "author-is-software": "no person is named as author, only a program or an office",
+    "author-time-differs": "the author's time lies in another year than the document's",
+    "charset-differs": "the bytes are not in the character set they claim; the one that fits was used",
+    "code-disagrees": "the document code is not that of the template it claims",
+    "code-invalid": "the document code is no LOINC code: its check digit does not hold",
+    "document-too-crowded": "the document has more parts than are kept; the rest was left out",
+    "document-without-author": "the document does not say who wrote it",
+    "document-without-custodian": "the document does not say who keeps it",
+    "document-without-id": "the document carries no id of its own",
+    "gender-unknown": "this code for the administrative gender does not exist",
+    "identifier-without-system": "the root of this identifier is neither an OID nor a UUID",
+    "identifier-without-value": "this identifier names only its namespace and no number",
+    "leading-content": "white space stands before the XML declaration",
+    "media-type-differs": "the content is of another kind than its media type says",
+    "namespace-missing": "the document does not stand in the namespace urn:hl7-org:v3",
+    "not-signed-legally": "the document was attested to, but not legally signed",
+    "not-well-formed": "the document breaks off here; only what stands before was read",
+    "npi-invalid": "this number is no NPI: that has ten digits and a check digit that holds",
+    "order-id-in-code-system": "the namespace of this order number is a code system, so it names no order",
+    "patient-without-birth-date": "the patient's birth date is not given",
+    "patient-without-name": "the patient's family name is not given",
+    "placeholder-identifier": "a placeholder stands where a social security number belongs",
+    "placeholder-name": "a placeholder stands where a part of a name belongs",
+    "reason-not-stated": "no section says why the patient is referred, or it says nothing",
+    "referral-by-section": "this is no Referral Note; the referral is read from its reason section alone",
+    "several-patients": "the document is about more than one patient; only the first was read",
+    "telecom-without-scheme": "this contact does not say whether it is a phone or what else",
+    "text-says-unsigned": "the text says of itself that it was not yet signed or cosigned",
+    "trailing-content": "something stands after the end of the document and was not read",
+    "undecodable-bytes": "some bytes have no meaning in their character set and were replaced",
+    "unreadable-time": "this is no date or time of HL7 version 3; it is kept as text",
+}
+"""Every code a C-CDA document can raise, with its sentence. None of them quotes the document."""
+
+
+class Doubts:
+    """The findings of one body in the order they were met; the same one is kept once."""
+
+    def __init__(self, details: Mapping[str, str] = DETAILS) -> None:
+        self._details = details
+        self._findings: dict[Finding, None] = {}
+        self._more = 0
+
+    def add(self, code: str, where: str, *, refusing: bool = False) -> None:
+        """Notes one doubt at one place."""
+        finding = Finding(code=code, where=where, detail=self._details[code], refusing=refusing)
+        if len(self._findings) < MAX_FINDINGS:
+            self._findings[finding] = None
+        elif finding not in self._findings:
+            self._more += 1
+
+    def findings(self) -> tuple[Finding, ...]:
+        """All that were kept."""
+        if not self._more:
+            return tuple(self._findings)
+        last = Finding("more-findings", "/", f"{self._more} further findings were left out")
+        return (*self._findings, last)

@@ -1,0 +1,151 @@
+"""Narrative markup becomes plain text while it streams by: lines and cells stay, everything active goes."""
+
+from io import StringIO
+from typing import Final
+
+_LINES: Final = frozenset(
+    {
+        "paragraph",
+        "item",
+        "tr",
+        "br",
+        "list",
+        "table",
+        "caption",
+        "title",
+        "thead",
+        "tbody",
+        "tfoot",
+        "p",
+        "div",
+        "li",
+        "ul",
+        "ol",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+    }
+)
+_CELLS: Final = frozenset({"td", "th"})
+_ACTIVE: Final = frozenset(
+    {
+        "script",
+        "style",
+        "object",
+        "iframe",
+        "embed",
+        "applet",
+        "noscript",
+        "template",
+        "form",
+        "svg",
+        "math",
+        "link",
+        "meta",
+        "base",
+    }
+)
+_LINKS: Final = frozenset({"href", "src", "action"})
+
+# Controls that are no layout, and the marks that turn the direction of text: Trojan Source, CVE-2021-42574.
+_UNSAFE: Final = {
+    code: None
+    for code in (
+        *range(0x09),
+        *range(0x0B, 0x0D),
+        *range(0x0E, 0x20),
+        *range(0x7F, 0xA0),
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    )
+}
+
+
+def safe(text: str) -> str:
+    """`text` without control characters and without marks that reverse the direction of what follows."""
+    return text if text.isascii() and text.isprintable() else text.translate(_UNSAFE)
+
+
+class Narrative:
+    """Collects the text of one narrative block; `active` tells that something active was left out.
+
+    Runs of white space become one space, as a browser shows them; paragraphs, list items and table rows
+    become lines and table cells are parted by a tab. No markup and no reference survives.
+    """
+
+    def __init__(self) -> None:
+        self._text = StringIO()
+        self._fresh = True  # nothing on this line or in this cell yet, so no space before the next word
+        self._line_start = True
+        self._first_cell = True
+        self._space = False
+        self._hidden = 0
+        self.active = False
+
+    def open(self, name: str, attributes: dict[str, str]) -> "Narrative":
+        """An element opens inside of the block."""
+        local = name.removeprefix("other:")
+        if self._hidden or local.lower() in _ACTIVE:
+            self._hidden += 1
+            self.active = True
+            return self
+        if attributes and _is_active(attributes):
+            self.active = True
+        if local in _LINES:
+            self._break()
+        elif local in _CELLS:
+            self._cell()
+        return self
+
+    def close(self, name: str) -> None:
+        """The innermost element closes; the block's own end changes nothing."""
+        if self._hidden:
+            self._hidden -= 1
+        elif name.removeprefix("other:") in _LINES:
+            self._break()
+
+    def data(self, text: str) -> None:
+        """Text of the block."""
+        if self._hidden or not text:
+            return
+        words = " ".join(safe(text).split())
+        if not words:
+            self._space = True
+            return
+        if not self._fresh and (self._space or text[0].isspace()):
+            self._text.write(" ")
+        self._text.write(words)
+        self._fresh = self._line_start = False
+        self._space = text[-1].isspace()
+
+    def text(self) -> str:
+        """What was collected, without blank ends."""
+        return self._text.getvalue().strip()
+
+    def _break(self) -> None:
+        if not self._line_start:
+            self._text.write("\n")
+        self._fresh = self._line_start = self._first_cell = True
+        self._space = False
+
+    def _cell(self) -> None:
+        if not self._first_cell:
+            self._text.write("\t")
+            self._fresh, self._line_start = True, False
+        self._first_cell = self._space = False
+
+
+def _is_active(attributes: dict[str, str]) -> bool:
+    for name, value in attributes.items():
+        lowered = name.lower()
+        if lowered.startswith("on") or (
+            lowered in _LINKS and _scheme(value) in ("javascript", "vbscript", "data")
+        ):
+            return True
+    return False
+
+
+def _scheme(value: str) -> str:
+    head = "".join(mark for mark in value[:64] if mark.isprintable() and not mark.isspace())
+    return head.partition(":")[0].lower()

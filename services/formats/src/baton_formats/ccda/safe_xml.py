@@ -1,0 +1,334 @@
+"""Reads hostile XML as a bounded stream of events: no document type, no entities, no network, no tree."""
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from lxml import etree
+
+CHUNK: Final = 64 * 1024
+"""Bytes handed to the parser at a time, so that decoding never holds a second copy of the document."""
+
+
+@dataclass(frozen=True, slots=True)
+class XmlLimits:
+    """What one document may cost; everything beyond it is refused."""
+
+    max_bytes: int = 32 * 1024 * 1024
+    max_depth: int = 200
+    max_attributes: int = 256
+    max_elements: int = 2_000_000
+
+
+DEFAULT_LIMITS: Final = XmlLimits()
+
+
+class XmlRefused(Exception):
+    """The bytes cannot be read as safe XML.
+
+    `code` is stable, `detail` is plain words that carry nothing of the document itself, `place` is
+    `line L, column C` where that is known, else empty.
+    """
+
+    def __init__(self, code: str, detail: str, place: str = "") -> None:
+        super().__init__(f"{detail} ({place})" if place else detail)
+        self.code = code
+        self.detail = detail
+        self.place = place
+
+
+class XmlSink(Protocol):
+    """Receives the document in order; namespaced names come as `{uri}local`."""
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """An element opens."""
+        ...
+
+    def end(self, tag: str) -> None:
+        """The innermost open element closes."""
+        ...
+
+    def data(self, text: str) -> None:
+        """Character content, possibly in several pieces."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class XmlReport:
+    """How the bytes were read.
+
+    `encoding` is the codec that was used and `declared` the one the document claimed (empty when it
+    claimed none). `replaced` says that single bytes had no meaning in that codec. `leading` and
+    `trailing` say that something stood outside of the document. `broken` holds the error that ended
+    the reading after the root element had been opened, so that the sink knows only what stands before.
+    """
+
+    encoding: str
+    declared: str
+    replaced: bool = False
+    leading: bool = False
+    trailing: bool = False
+    broken: XmlRefused | None = None
+
+
+_BOMS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# The first characters of a document without a mark, XML 1.0 appendix F.1.
+_UNMARKED: Final = (
+    (b"<\0\0\0", "utf-32-le"),
+    (b"\0\0\0<", "utf-32-be"),
+    (b"<\0", "utf-16-le"),
+    (b"\0<", "utf-16-be"),
+)
+_SINGLE_BYTE: Final = frozenset(
+    {
+        "latin-1",
+        "cp1250",
+        "cp1251",
+        "cp1252",
+        "cp1253",
+        "cp1254",
+        "iso8859-2",
+        "iso8859-5",
+        "iso8859-7",
+        "iso8859-9",
+        "iso8859-15",
+        "ascii",
+    }
+)
+_DECLARATION: Final = re.compile(r"<\?xml\s[^>]{0,400}?\?>")
+_ENCODING: Final = re.compile(r"encoding\s*=\s*[\"']([A-Za-z][A-Za-z0-9._\-]{0,40})[\"']")
+_PROLOG: Final = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
+_PROLOG_LIMIT: Final = 256 * 1024
+_ROOT: Final = re.compile(r"<[^\s!?/<>]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The bytes to decode: where they start, with which codec, and what was said about it."""
+
+    start: int
+    encoding: str
+    declared: str
+    leading: bool
+    replaced: bool
+
+
+def stream(body: bytes, sink: XmlSink, *, limits: XmlLimits = DEFAULT_LIMITS) -> XmlReport:
+    """Reads `body` once and tells `sink` about it.
+
+    Accepts a byte order mark, white space before the declaration, a missing or wrong declaration and text
+    after the root element, and says so in the report. Raises `XmlRefused` where the document is no XML, is
+    too large, too deep or too crowded, or carries a document type: entities and outside subsets exist only
+    there (XML 1.0 section 2.8). Nothing is ever fetched. A document that breaks after its root element has
+    been opened is reported as `broken` and not raised.
+    """
+    if len(body) > limits.max_bytes:
+        raise XmlRefused("too-large", f"the document is larger than {limits.max_bytes} bytes")
+    source = _source_of(body)
+    guard = _Guard(sink, limits)
+    broken = _feed(_texts(body, source), guard)
+    trailing = broken is not None and guard.closed
+    return XmlReport(
+        encoding=source.encoding,
+        declared=source.declared,
+        replaced=source.replaced,
+        leading=source.leading,
+        trailing=trailing,
+        broken=None if trailing else broken,
+    )
+
+
+def _feed(texts: Iterator[str], guard: "_Guard") -> XmlRefused | None:
+    target: Any = guard  # the type stub wants methods that would only slow lxml down
+    parser = etree.XMLParser(
+        target=target,
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        for text in texts:
+            parser.feed(text.encode("utf-8", "replace"))
+        parser.close()
+    except XmlRefused as refused:
+        return _unless_fatal(refused, guard)
+    except etree.XMLSyntaxError as error:
+        return _unless_fatal(_in_plain_words(error), guard)
+    return None
+
+
+_FATAL: Final = frozenset({"document-type", "too-deep", "too-many-attributes", "too-many-elements"})
+
+
+def _unless_fatal(refused: XmlRefused, guard: "_Guard") -> XmlRefused:
+    """A broken document may be kept as far as it goes, an attack may not."""
+    if refused.code in _FATAL or not guard.opened:
+        raise refused
+    return refused
+
+
+class _Guard:
+    """Stands between the parser and the sink and stops what costs too much."""
+
+    def __init__(self, sink: XmlSink, limits: XmlLimits) -> None:
+        self._start, self._end = sink.start, sink.end
+        self.data = sink.data
+        self._limits = limits
+        self._depth = 0
+        self._elements = 0
+        self.opened = False
+        self.closed = False
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        self._elements += 1
+        if self._depth > self._limits.max_depth:
+            raise XmlRefused("too-deep", f"elements are nested deeper than {self._limits.max_depth}")
+        if len(attributes) > self._limits.max_attributes:
+            raise XmlRefused(
+                "too-many-attributes",
+                f"an element carries more than {self._limits.max_attributes} attributes",
+            )
+        if self._elements > self._limits.max_elements:
+            raise XmlRefused("too-many-elements", f"there are more than {self._limits.max_elements} elements")
+        self.opened = True
+        self._start(tag, attributes)
+
+    def end(self, tag: str) -> None:
+        self._depth -= 1
+        self._end(tag)
+        self.closed = self._depth == 0
+
+    def doctype(self, name: str | None, public: str | None, system: str | None) -> None:
+        raise _document_type()
+
+    def close(self) -> None:
+        """Nothing is left to hand over: the sink has seen all of it."""
+
+
+def _document_type() -> XmlRefused:
+    return XmlRefused(
+        "document-type", "the document carries a document type declaration, which is never read"
+    )
+
+
+_UNKNOWN_ENTITY: Final = "an entity is used that XML does not know"
+_WORDS: Final[dict[int, str]] = {
+    etree.ErrorTypes.ERR_DOCUMENT_EMPTY: "the document is empty",
+    etree.ErrorTypes.ERR_DOCUMENT_END: "something stands after the end of the document",
+    etree.ErrorTypes.ERR_TAG_NAME_MISMATCH: "an element is closed under another name than it was opened",
+    etree.ErrorTypes.ERR_TAG_NOT_FINISHED: "the document ends before its elements are closed",
+    etree.ErrorTypes.ERR_UNDECLARED_ENTITY: _UNKNOWN_ENTITY,
+    etree.ErrorTypes.WAR_UNDECLARED_ENTITY: _UNKNOWN_ENTITY,
+    etree.ErrorTypes.ERR_INVALID_CHAR: "a character stands there that XML does not allow",
+    etree.ErrorTypes.ERR_INVALID_CHARREF: "a character reference stands there that XML does not allow",
+    etree.ErrorTypes.ERR_ATTRIBUTE_REDEFINED: "an attribute is given twice",
+    etree.ErrorTypes.ERR_RESOURCE_LIMIT: "a single text or attribute is too large",
+    etree.ErrorTypes.ERR_LT_IN_ATTRIBUTE: "an attribute holds an unescaped less-than sign",
+    etree.ErrorTypes.ERR_NAME_REQUIRED: "a name is missing in a tag",
+}
+
+
+def _in_plain_words(error: etree.XMLSyntaxError) -> XmlRefused:
+    """The parser's own message may quote the document, so only its kind and place are kept."""
+    line, column = error.position
+    detail = _WORDS.get(error.code or 0, "the XML is not well-formed")
+    return XmlRefused("not-well-formed", detail, f"line {line}, column {column}" if line else "")
+
+
+def _source_of(body: bytes) -> _Source:
+    """Chooses the codec, in the order of XML 1.0 appendix F, and checks what stands before the root."""
+    marked = next(((len(mark), name) for mark, name in _BOMS if body.startswith(mark)), None)
+    start, family = marked or (0, _unmarked_family(body))
+    head = body[start : start + _PROLOG_LIMIT].decode(family or "latin-1", "replace")
+    blank = len(head) - len(head.lstrip())
+    declaration = _DECLARATION.match(head, blank)
+    claim = _ENCODING.search(declaration.group()) if declaration else None
+    declared = claim.group(1).lower() if claim else ""
+    _refuse_document_type(head)
+    encoding, replaced = _codec(body, start, family, declared)
+    return _Source(start, encoding, declared, leading=bool(blank), replaced=replaced)
+
+
+def _unmarked_family(body: bytes) -> str:
+    head = body[:256].lstrip(b" \t\r\n")
+    return next((name for first, name in _UNMARKED if head.startswith(first)), "")
+
+
+def _refuse_document_type(head: str) -> None:
+    """Walks over white space, comments and processing instructions to the first tag."""
+    at = 0
+    while (skipped := _PROLOG.match(head, at)) is not None:
+        at = skipped.end()
+    if head.startswith("<!", at) and not head.startswith("<!--", at):
+        raise _document_type()
+    if not _ROOT.match(head, at):
+        raise XmlRefused("not-xml", "the bytes do not begin like an XML document")
+
+
+def _codec(body: bytes, start: int, family: str, declared: str) -> tuple[str, bool]:
+    """The codec to use, and whether single bytes must be replaced in it."""
+    if family:
+        return family, not _decodes(body, start, family)
+    claimed = _known(declared)
+    if claimed in _SINGLE_BYTE and claimed != "ascii" and not _has_multibyte_utf8(body, start):
+        return claimed, not _decodes(body, start, claimed)
+    if _decodes(body, start, "utf-8"):
+        return "utf-8", False
+    return "cp1252", not _decodes(body, start, "cp1252")
+
+
+def _has_multibyte_utf8(body: bytes, start: int) -> bool:
+    """Valid UTF-8 beyond ASCII is so unlikely to be anything else that it beats a claim."""
+    return not body.isascii() and _decodes(body, start, "utf-8")
+
+
+def _known(declared: str) -> str:
+    try:
+        return codecs.lookup(declared).name.replace("iso8859-1", "latin-1") if declared != "" else ""
+    except (LookupError, ValueError):
+        return ""
+
+
+def _decodes(body: bytes, start: int, encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    try:
+        for at in range(start, len(body), CHUNK):
+            decoder.decode(body[at : at + CHUNK])
+        decoder.decode(b"", True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _texts(body: bytes, source: _Source) -> Iterator[str]:
+    """Decoded pieces of the document, the declaration replaced by blanks: it speaks of other bytes."""
+    decoder = codecs.getincrementaldecoder(source.encoding)("replace")
+    first = decoder.decode(body[source.start : source.start + CHUNK])
+    yield _without_declaration(first)
+    for at in range(source.start + CHUNK, len(body), CHUNK):
+        yield decoder.decode(body[at : at + CHUNK])
+    yield decoder.decode(b"", True)
+
+
+def _without_declaration(first: str) -> str:
+    blank = len(first) - len(first.lstrip())
+    declaration = _DECLARATION.match(first, blank)
+    if declaration is None:
+        return first
+    written = declaration.group()
+    kept = "".join("\n" if mark == "\n" else " " for mark in written)
+    return first[:blank] + kept + first[declaration.end() :]

@@ -1,0 +1,242 @@
+"""One FHIR body as a graph: its resources, how they point at each other, and what was doubtful about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from baton_formats.facts import Identifier, Link
+from baton_formats.fhir.datatypes import identifier
+from baton_formats.fhir.profiles import PLAIN, Profile
+from baton_formats.fhir.tree import Doubts, Node, Path, Resource
+
+_LITERAL = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/([^/|#]+)(?:/_history/[^/]+)?")
+_VERSION = re.compile(r"/_history/[^/]*$")
+_CLOSED_BUNDLES = frozenset({"message", "document", "collection"})
+
+MAX_RESOURCES = 20_000
+"""Resources of one body that are looked at; a Bundle that holds more is no referral."""
+
+
+class Body:
+    """Every resource of a body with its place, and the way from a reference to what it means."""
+
+    def __init__(self, root: Resource, *, bare_lists: bool = False) -> None:
+        self.doubts = Doubts()
+        self.bare_lists = bare_lists
+        self.profile: Profile = PLAIN
+        self.nodes: list[Node] = []
+        self.memo: dict[tuple[str, int], Any] = {}
+        self._by_url: dict[str, Node] = {}
+        self._by_type_and_id: dict[str, list[Node]] = {}
+        self._by_type: dict[str, list[Node]] = {}
+        self._contained: dict[int, dict[str, Node]] = {}
+        self._tasks: dict[int, Node] | None = None
+        self.entries = 0
+        self.root = Node(root, (None, _type_of(root) or "Resource"), root, self)
+        self.closed = root.get("type") in _CLOSED_BUNDLES and _type_of(root) == "Bundle"
+        self._gather(self.root, None)
+
+    # ---- gathering -------------------------------------------------------------------------------------
+
+    def _gather(self, node: Node, full_url: str | None) -> None:
+        if len(self.nodes) >= MAX_RESOURCES:
+            self.doubts.add("too-many-resources", node.path, "the rest of this body was not looked at")
+            return
+        self._register(node, full_url)
+        kind = _type_of(node.value)
+        if kind == "Bundle":
+            self._gather_bundle(node)
+        elif kind == "Parameters":
+            self._gather_parameters(node)
+        if "contained" in node.value:
+            self._gather_contained(node)
+
+    def _register(self, node: Node, full_url: str | None) -> None:
+        kind = _type_of(node.value)
+        self.nodes.append(node)
+        if kind is None:
+            return
+        self._by_type.setdefault(kind, []).append(node)
+        logical = node.value.get("id")
+        if isinstance(logical, str):
+            twins = self._by_type_and_id.setdefault(f"{kind}/{logical}", [])
+            twins.append(node)
+            if len(twins) == 2 and self.closed:
+                self.doubts.add("duplicate-id", (node.path, "id"), "two resources here have the same type and id")
+        if full_url:
+            other = self._by_url.setdefault(full_url, node)
+            if other is not node and self.closed:
+                self.doubts.add("duplicate-full-url", node.path, "two entries here have the same fullUrl")
+
+    def _gather_bundle(self, bundle: Node) -> None:
+        entries = bundle.children("entry")
+        if bundle is self.root:
+            self.entries = len(entries)
+        for entry in entries:
+            resource = self._entry_resource(entry)
+            if resource is not None:
+                self._gather(resource, entry.text("fullUrl"))
+
+    def _entry_resource(self, entry: Node) -> Node | None:
+        value = entry.value.get("resource")
+        if isinstance(value, dict):
+            return Node(value, (entry.path, "resource"), value, self)
+        if isinstance(entry.value.get("resourceType"), str):
+            detail = "the entry holds its resource without the key resource"
+            entry.doubt("entry-without-resource-key", detail)
+            return Node(entry.value, entry.path, entry.value, self)
+        response = entry.child("response")
+        if response is not None and response.has("outcome"):
+            return self._inline(response, "outcome")
+        if self.closed:
+            entry.doubt("entry-without-resource", "the entry holds no resource")
+        return None
+
+    def _gather_parameters(self, holder: Node) -> None:
+        for parameter in holder.children("parameter") + holder.children("part"):
+            if parameter.has("resource") and (resource := self._inline(parameter, "resource")) is not None:
+                self._gather(resource, None)
+            if "part" in parameter.value:
+                self._gather_parameters(parameter)
+
+    def _inline(self, node: Node, name: str) -> Node | None:
+        value = node.value.get(name)
+        return Node(value, (node.path, name), value, self) if isinstance(value, dict) else None
+
+    def _gather_contained(self, container: Node) -> None:
+        known = self._contained.setdefault(id(container.value), {})
+        for child in container.children("contained"):
+            if len(self.nodes) >= MAX_RESOURCES:
+                return
+            kind, logical = _type_of(child.value), child.value.get("id")
+            if kind is None:
+                child.doubt("resource-without-type", "a contained resource does not say what it is")
+                continue
+            self.nodes.append(child)
+            if isinstance(logical, str):
+                if logical in known:
+                    child.doubt("duplicate-id", "two contained resources have the same id", "id")
+                known.setdefault(logical.removeprefix("#"), child)
+
+    # ---- pointing --------------------------------------------------------------------------------------
+
+    def of_type(self, kind: str) -> list[Node]:
+        """The resources of a type outside of ``contained``, in order."""
+        return self._by_type.get(kind, [])
+
+    def follow(self, pointer: Node) -> Node | None:
+        """What a Reference means, if it stands in this body; a broken promise of a closed Bundle is a doubt."""
+        reference = pointer.value.get("reference")
+        if type(reference) is not str or not reference:
+            return self._by_identifier(pointer)
+        if reference[0] == "#":
+            return self._in_container(pointer, reference[1:])
+        found = self._literal(reference, pointer)
+        if found is None and self.closed and not _is_elsewhere(reference):
+            pointer.doubt("dangling-reference", "what this refers to is not in the Bundle", "reference")
+        return found
+
+    def _in_container(self, pointer: Node, logical: str) -> Node | None:
+        if not logical:
+            return Node(pointer.resource, self.root.path, pointer.resource, self)
+        found = self._contained.get(id(pointer.resource), {}).get(logical)
+        if found is None:
+            pointer.doubt("dangling-reference", "no contained resource has this id", "reference")
+        return found
+
+    def _literal(self, reference: str, pointer: Node) -> Node | None:
+        if reference[0] == ":":
+            pointer.doubt("malformed-reference", "a reference begins with a colon; urn was put before it", "reference")
+            reference = "urn" + reference
+        found = self._by_url.get(reference)
+        if found is not None:
+            return found
+        match = _LITERAL.fullmatch(reference)
+        if match is None:
+            return self._by_url.get(_VERSION.sub("", reference))
+        twins = self._by_type_and_id.get(f"{match.group(1)}/{match.group(2)}", [])
+        if len(twins) > 1:
+            pointer.doubt("ambiguous-reference", "more than one resource answers to this; the first was taken", "reference")
+        return twins[0] if twins else None
+
+    def _by_identifier(self, pointer: Node) -> Node | None:
+        own = pointer.value.get("identifier")
+        kind = pointer.value.get("type")
+        if not isinstance(own, dict) or not own.get("value"):
+            return None
+        for candidate in self._by_type.get(kind, []) if isinstance(kind, str) else self.nodes:
+            numbers = candidate.value.get("identifier")
+            for number in numbers if isinstance(numbers, list) else ():
+                if _same_number(number, own):
+                    return candidate
+        return None
+
+    def link(self, pointer: Node) -> Link:
+        """The pointer itself as a value, with what is known about its target."""
+        reference = pointer.text("reference")
+        target = self.follow(pointer)
+        kind = pointer.text("type") or (_type_of(target.value) if target else None) or kind_of(reference)
+        return Link(
+            reference=reference,
+            kind=kind,
+            identifier=pointer.one("identifier", identifier),
+            display=pointer.text("display"),
+            resolved=True if target is not None else (False if self.closed else None),
+        )
+
+    def tasks_about(self, resource: Resource) -> Node | None:
+        """The Task whose focus or basedOn is this resource."""
+        if self._tasks is None:
+            self._tasks = {}
+            for task in self.of_type("Task"):
+                for pointer in _pointers(task, ("focus", "basedOn")):
+                    target = self.follow(pointer)
+                    if target is not None:
+                        self._tasks.setdefault(id(target.value), task)
+        return self._tasks.get(id(resource))
+
+
+def _pointers(node: Node, names: tuple[str, ...]) -> Iterator[Node]:
+    for name in names:
+        if name in node.value:
+            yield from node.children(name) if isinstance(node.value[name], list) else filter(None, [node.child(name)])
+
+
+def _type_of(resource: Any) -> str | None:
+    kind = resource.get("resourceType") if isinstance(resource, dict) else None
+    return kind if isinstance(kind, str) and kind else None
+
+
+def kind_of(reference: str | None) -> str | None:
+    """The resource type a literal reference names, from its text alone."""
+    match = _LITERAL.fullmatch(reference) if reference else None
+    return match.group(1) if match else None
+
+
+def logical_id(reference: str | None) -> str | None:
+    """The logical id a literal reference ends in, without its version."""
+    match = _LITERAL.fullmatch(reference) if reference else None
+    return match.group(2) if match else None
+
+
+def _is_elsewhere(reference: str) -> bool:
+    """Whether a reference may well mean something on a server: an absolute address, never a urn."""
+    return reference.startswith(("http://", "https://"))
+
+
+def _same_number(number: Any, own: dict[str, Any]) -> bool:
+    return (
+        isinstance(number, dict)
+        and number.get("value") == own.get("value")
+        and number.get("system") == own.get("system")
+    )
+
+
+def identifiers_of(target: Node | None) -> tuple[Identifier, ...]:
+    """The business identifiers of a resource."""
+    return target.many("identifier", identifier) if target is not None else ()
+
+
+__all__ = ["MAX_RESOURCES", "Body", "Path", "identifiers_of", "kind_of", "logical_id"]

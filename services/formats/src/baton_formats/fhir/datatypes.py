@@ -1,0 +1,239 @@
+"""The complex data types of FHIR as plain values: Identifier, HumanName, CodeableConcept, Attachment and so on."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import Any
+
+import orjson
+
+from baton_formats.facts import (
+    Address,
+    Attachment,
+    Coding,
+    Concept,
+    ContactPoint,
+    Extension,
+    HumanName,
+    Identifier,
+    Note,
+    Period,
+    npi_is_valid,
+)
+from baton_formats.fhir.tree import Node
+
+NPI_SYSTEM = "http://hl7.org/fhir/sid/us-npi"
+NPI_SYSTEMS = frozenset({NPI_SYSTEM, "urn:oid:2.16.840.1.113883.4.6", "https://npiregistry.cms.hhs.gov"})
+
+
+def identifier(node: Node) -> Identifier:
+    """Identifier with its namespace; an NPI with a wrong check digit is kept with a doubt."""
+    value, system = node.text("value"), node.text("system")
+    if value is None:
+        node.doubt("identifier-without-value", "an identifier carries no value")
+    elif system in NPI_SYSTEMS and not npi_is_valid(value):
+        node.doubt("npi-check-digit", "the check digit of this NPI does not hold; it identifies nobody", "value")
+    assigner = node.child("assigner")
+    return Identifier(
+        value=value,
+        system=system,
+        authority=assigner.text("display") if assigner else None,
+        type=_type_code(node),
+        use=node.text("use"),
+        assigner=_assigner_number(assigner) if assigner else None,
+        period=node.one("period", period),
+    )
+
+
+def _type_code(node: Node) -> str | None:
+    kind = node.one("type", concept)
+    return (kind.code or kind.text) if kind else None
+
+
+def _assigner_number(assigner: Node) -> str | None:
+    own = assigner.child("identifier")
+    if own is None:
+        target = assigner.body.follow(assigner)
+        numbers = target.children("identifier") if target else []
+        own = next((number for number in numbers if number.has("value")), None)
+    if own is None:
+        return assigner.text("reference")
+    system, value = own.text("system"), own.text("value")
+    return f"{system}|{value}" if system else value
+
+
+def npi_of(identifiers: tuple[Identifier, ...]) -> str | None:
+    """The first NPI whose check digit holds."""
+    for number in identifiers:
+        if number.system in NPI_SYSTEMS and number.value and npi_is_valid(number.value):
+            return number.value
+    return None
+
+
+def coding(node: Node) -> Coding:
+    """Coding as it came."""
+    return Coding(
+        code=node.text("code"),
+        system=node.text("system"),
+        display=node.text("display"),
+        version=node.text("version"),
+    )
+
+
+def concept(node: Node) -> Concept:
+    """CodeableConcept; a bare Coding in its place is taken with a doubt."""
+    if "code" in node.value and "coding" not in node.value:
+        node.doubt("wrong-type", "a CodeableConcept is expected here, not a Coding")
+        return Concept(codings=(coding(node),))
+    return Concept(codings=node.many("coding", coding), text=node.text("text"))
+
+
+def coding_as_concept(node: Node) -> Concept:
+    """A Coding where facts hold a concept."""
+    return Concept(codings=(coding(node),))
+
+
+def human_name(node: Node) -> HumanName:
+    """HumanName; STU2's list of family names is joined with a doubt."""
+    return HumanName(
+        family=node.text("family"),
+        given=node.texts("given"),
+        prefixes=node.texts("prefix"),
+        suffixes=node.texts("suffix"),
+        use=node.text("use"),
+        text=node.text("text"),
+        period=node.one("period", period),
+    )
+
+
+def contact_point(node: Node) -> ContactPoint:
+    """ContactPoint as it came."""
+    return ContactPoint(
+        system=node.text("system"),
+        value=node.text("value"),
+        use=node.text("use"),
+        period=node.one("period", period),
+    )
+
+
+def address(node: Node) -> Address:
+    """Address as it came."""
+    return Address(
+        lines=node.texts("line"),
+        city=node.text("city"),
+        district=node.text("district"),
+        state=node.text("state"),
+        postal_code=node.text("postalCode"),
+        country=node.text("country"),
+        use=node.text("use"),
+        text=node.text("text"),
+        period=node.one("period", period),
+    )
+
+
+def period(node: Node) -> Period:
+    """Period; an end before its start is kept with a doubt."""
+    span = Period(start=node.time("start"), end=node.time("end"))
+    if span.start and span.end and span.start.instant() and span.end.instant():
+        begins, ends = span.start.instant(), span.end.instant()
+        if begins and ends and ends < begins:
+            node.doubt("period-backwards", "the period ends before it starts")
+    return span
+
+
+def annotation(node: Node) -> Note:
+    """Annotation with its author's name where one is written."""
+    author = node.text("authorString")
+    if author is None and node.has("authorReference"):
+        author = node.one("authorReference", lambda link: link.text("display"))
+    return Note(text=node.text("text") or "", author=author, at=node.time("time"))
+
+
+def attachment(node: Node) -> Attachment:
+    """Attachment with its bytes decoded, hashed and compared with what the sender claimed."""
+    content = _content(node, "data")
+    declared = node.text("hash")
+    if content is not None and declared and declared != _sha1(content):
+        node.doubt("attachment-hash", "the attachment does not have the hash its sender claims", "hash")
+    size = node.whole("size")
+    if content is not None and size is not None and size != len(content):
+        node.doubt("attachment-size", "the attachment does not have the size its sender claims", "size")
+    return Attachment(
+        media_type=node.text("contentType"),
+        content=content,
+        title=node.text("title"),
+        url=node.text("url"),
+        sha256=hashlib.sha256(content).hexdigest() if content is not None else None,
+        size=len(content) if content is not None else size,
+        language=node.text("language"),
+        created=node.time("creation"),
+        declared_hash=declared,
+        id=node.text("id"),
+    )
+
+
+def _content(node: Node, name: str) -> bytes | None:
+    text = node.value.get(name)
+    if not isinstance(text, str):
+        return None
+    try:
+        # White space inside base64 is common and harmless.
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        node.doubt("broken-base64", "this content is no base64 and was left out", name)
+        return None
+
+
+def _sha1(content: bytes) -> str:
+    digest = hashlib.sha1(content, usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode("ascii")
+
+
+def binary(node: Node) -> Attachment:
+    """A Binary resource as an attachment; STU3 calls its data ``content``."""
+    content = _content(node, "data" if node.has("data") else "content")
+    return Attachment(
+        media_type=node.text("contentType"),
+        content=content,
+        sha256=hashlib.sha256(content).hexdigest() if content is not None else None,
+        size=len(content) if content is not None else None,
+        id=node.text("id"),
+    )
+
+
+def extensions(node: Node) -> tuple[Extension, ...]:
+    """What the sender added to a resource, and to its primitive elements (``_gender``)."""
+    value = node.value
+    found = [extension(child, "") for child in node.children("extension")] if "extension" in value else []
+    if "modifierExtension" in value:
+        node.doubt("modifier-extension", "an extension may change the meaning of this", "modifierExtension")
+        found += [extension(child, "") for child in node.children("modifierExtension")]
+    for name in value:
+        if name[0:1] == "_":
+            found += _sibling(node, name)
+    return tuple(found)
+
+
+def _sibling(node: Node, name: str) -> list[Extension]:
+    if not isinstance(node.value[name], dict):
+        return []
+    beside = node.child(name)
+    return [extension(child, name[1:]) for child in beside.children("extension")] if beside else []
+
+
+def extension(node: Node, element: str = "") -> Extension:
+    """One extension with whatever type its value has."""
+    kind, value = _extension_value(node.value)
+    inner = tuple([extension(child) for child in node.children("extension")]) if "extension" in node.value else ()
+    return Extension(url=node.text("url") or "", element=element, type=kind, value=value, extensions=inner)
+
+
+def _extension_value(value: dict[str, Any]) -> tuple[str | None, str | None]:
+    for name, content in value.items():
+        if name.startswith("value") and len(name) > 5:
+            if isinstance(content, str):
+                return name[5:], content
+            return name[5:], orjson.dumps(content).decode("utf-8")
+    return None, None

@@ -1,0 +1,438 @@
+"""Patients, clinicians, offices, places and payers, and the parts they play in other resources."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from baton_formats.facts import (
+    Concept,
+    Coverage,
+    HumanName,
+    Identifier,
+    Link,
+    Location,
+    Organization,
+    Party,
+    Patient,
+    Practitioner,
+)
+from baton_formats.fhir import bindings
+from baton_formats.fhir.body import Body
+from baton_formats.fhir.datatypes import (
+    address,
+    concept,
+    contact_point,
+    extensions,
+    human_name,
+    identifier,
+    npi_of,
+    period,
+)
+from baton_formats.fhir.tables import Read, Table, code, flag, many, one, row, text, time, version
+from baton_formats.fhir.tree import Node
+
+F = TypeVar("F")
+
+_SOURCE = "FHIR R4 4.0.1"
+
+
+def link(node: Node) -> Link:
+    """A Reference as a value."""
+    body: Body = node.body
+    return body.link(node)
+
+
+def _npi(node: Node) -> str | None:
+    return npi_of(node.many("identifier", identifier))
+
+
+def organization_at(pointer: Node) -> Organization | None:
+    """The Organization a reference means; only its name or number where it is not in the body."""
+    target = pointer.body.follow(pointer)
+    if target is not None and target.value.get("resourceType") == "Organization":
+        return organization(target)
+    number = pointer.one("identifier", identifier)
+    name = pointer.text("display")
+    if number is None and name is None:
+        return None
+    numbers = (number,) if number else ()
+    return Organization(identifiers=numbers, npi=npi_of(numbers), name=name)
+
+
+def _deceased_at(node: Node) -> object:
+    return node.time("deceasedDateTime")
+
+
+def _deceased(node: Node) -> bool | None:
+    if node.has("deceasedDateTime"):
+        return True
+    return node.flag("deceasedBoolean")
+
+
+def _replaced_by(node: Node) -> tuple[Link, ...]:
+    return tuple(
+        link(other)
+        for entry in node.children("link")
+        if entry.value.get("type") == "replaced-by" and (other := entry.child("other")) is not None
+    )
+
+
+def _language(node: Node) -> str | None:
+    for spoken in node.children("communication"):
+        language = spoken.one("language", concept)
+        if language is not None:
+            return language.code or language.text
+    return None
+
+
+PATIENT = Table(
+    "Patient",
+    Patient,
+    row("identifiers", "record numbers, each with its namespace", "Patient.identifier", many("identifier", identifier),
+        findings=("identifier-without-value",)),
+    row("names", "every name, current and former", "Patient.name", many("name", human_name)),
+    row("birth_date", "date of birth, as precise as given", "Patient.birthDate", time("birthDate"),
+        findings=("unreadable-time",)),
+    row("gender", "administrative gender", "Patient.gender", code("gender", bindings.GENDER),
+        findings=("unknown-code",)),
+    row("telecom", "phone, e-mail", "Patient.telecom", many("telecom", contact_point)),
+    row("addresses", "postal addresses", "Patient.address", many("address", address)),
+    row("deceased", "whether the patient died", "Patient.deceased[x]", _deceased,
+        needs="deceasedBoolean deceasedDateTime"),
+    row("deceased_at", "when the patient died", "Patient.deceasedDateTime", _deceased_at),
+    row("active", "whether the record is in use", "Patient.active", flag("active")),
+    row("language", "language to speak with the patient", "Patient.communication.language", _language),
+    row("marital_status", "marital status", "Patient.maritalStatus", one("maritalStatus", concept)),
+    row("general_practitioners", "the patient's own doctors or practice", "Patient.generalPractitioner",
+        many("generalPractitioner", lambda node: party(node))),
+    row("managing_organization", "who keeps the record", "Patient.managingOrganization",
+        one("managingOrganization", organization_at), findings=("dangling-reference",)),
+    row("replaced_by", "the record this one was merged into", "Patient.link (type replaced-by)", _replaced_by),
+    row("id", "id on the sending server", "Patient.id", text("id")),
+    row("version", "version on the sending server", "Patient.meta.versionId", version),
+    row("extensions", "what the sender added", "Patient.extension", extensions, needs=""),
+    source=_SOURCE,
+    known="identifier active name telecom gender birthDate deceasedBoolean deceasedDateTime address maritalStatus "
+    "multipleBirthBoolean multipleBirthInteger photo contact communication generalPractitioner "
+    "managingOrganization link animal",
+    notes=("Extensions on single elements (``_gender``, ``_birthDate``) are kept with the element's name.",),
+)
+
+PRACTITIONER = Table(
+    "Practitioner",
+    Practitioner,
+    row("identifiers", "numbers as sent, each with its namespace", "Practitioner.identifier",
+        many("identifier", identifier), findings=("npi-check-digit", "identifier-without-value")),
+    row("npi", "NPI, only if its check digit holds", "Practitioner.identifier", _npi, findings=("npi-check-digit",)),
+    row("names", "names", "Practitioner.name", many("name", human_name)),
+    row("telecom", "phone, fax, e-mail", "Practitioner.telecom", many("telecom", contact_point)),
+    row("addresses", "addresses", "Practitioner.address", many("address", address)),
+    row("gender", "administrative gender", "Practitioner.gender", code("gender", bindings.GENDER)),
+    row("birth_date", "date of birth", "Practitioner.birthDate", time("birthDate")),
+    row("active", "whether the record is in use", "Practitioner.active", flag("active")),
+    row("id", "id on the sending server", "Practitioner.id", text("id")),
+    row("version", "version on the sending server", "Practitioner.meta.versionId", version),
+    row("extensions", "what the sender added", "Practitioner.extension", extensions, needs=""),
+    source=_SOURCE,
+    known="identifier active name telecom address gender birthDate photo qualification communication",
+)
+
+ORGANIZATION = Table(
+    "Organization",
+    Organization,
+    row("identifiers", "numbers as sent, each with its namespace", "Organization.identifier",
+        many("identifier", identifier), findings=("npi-check-digit", "identifier-without-value")),
+    row("npi", "NPI, only if its check digit holds", "Organization.identifier", _npi, findings=("npi-check-digit",)),
+    row("name", "name of the office", "Organization.name", text("name")),
+    row("types", "what kind of office", "Organization.type", many("type", concept)),
+    row("telecom", "phone, fax, e-mail, address of a service", "Organization.telecom",
+        many("telecom", contact_point)),
+    row("addresses", "addresses", "Organization.address", many("address", address)),
+    row("part_of", "the larger organisation", "Organization.partOf", one("partOf", link)),
+    row("active", "whether the record is in use", "Organization.active", flag("active")),
+    row("id", "id on the sending server", "Organization.id", text("id")),
+    row("version", "version on the sending server", "Organization.meta.versionId", version),
+    row("extensions", "what the sender added", "Organization.extension", extensions, needs=""),
+    source=_SOURCE,
+    known="identifier active type name alias telecom address partOf contact endpoint",
+)
+
+LOCATION = Table(
+    "Location",
+    Location,
+    row("identifiers", "numbers as sent", "Location.identifier", many("identifier", identifier)),
+    row("name", "name of the place", "Location.name", text("name")),
+    row("description", "how to find it", "Location.description", text("description")),
+    row("telecom", "phone of the place", "Location.telecom", many("telecom", contact_point)),
+    row("address", "address", "Location.address", one("address", address)),
+    row("organization", "who runs it", "Location.managingOrganization",
+        one("managingOrganization", organization_at)),
+    row("id", "id on the sending server", "Location.id", text("id")),
+    source=_SOURCE,
+    known="identifier status operationalStatus name alias description mode type telecom address physicalType "
+    "position managingOrganization partOf hoursOfOperation availabilityExceptions endpoint",
+)
+
+
+def patient(node: Node) -> Patient:
+    """A Patient resource, read once."""
+    return _once(node, PATIENT)
+
+
+def practitioner(node: Node) -> Practitioner:
+    """A Practitioner resource, read once."""
+    return _once(node, PRACTITIONER)
+
+
+def organization(node: Node) -> Organization:
+    """An Organization resource, read once."""
+    return _once(node, ORGANIZATION)
+
+
+def location(node: Node) -> Location:
+    """A Location resource, read once."""
+    return _once(node, LOCATION)
+
+
+def _once(node: Node, table: Table[F]) -> F:
+    key = (table.resource, id(node.value))
+    memo = node.body.memo
+    if key not in memo:
+        memo[key] = table.read(node)
+    found: F = memo[key]
+    return found
+
+
+# ---- parts played ------------------------------------------------------------------------------------------
+
+
+def subject(node: Node, *names: str) -> tuple[Patient | None, Link | None]:
+    """The patient a resource is about: resolved, or by number or name only, or the lone Patient of the body."""
+    pointer = next((child for name in names if (child := node.child(name)) is not None), None)
+    if pointer is None:
+        return None, None
+    key = ("subject", id(pointer.value))
+    if key not in node.body.memo:
+        node.body.memo[key] = _subject(pointer)
+    found: tuple[Patient | None, Link | None] = node.body.memo[key]
+    return found
+
+
+def _subject(pointer: Node) -> tuple[Patient | None, Link | None]:
+    body: Body = pointer.body
+    target, how = body.follow(pointer), body.link(pointer)
+    if target is not None and target.value.get("resourceType") == "Patient":
+        return patient(target), how
+    if target is not None:
+        return None, how
+    lone = body.of_type("Patient")
+    if len(lone) == 1 and body.closed:
+        detail = "the patient referred to is not here; the only Patient of the Bundle was taken"
+        pointer.doubt("subject-is-lone-patient", detail)
+        return patient(lone[0]), how
+    return _stand_in_patient(how), how
+
+
+def _stand_in_patient(how: Link) -> Patient | None:
+    if how.kind not in (None, "Patient"):
+        return None
+    if how.identifier is None and how.display is None:
+        return None
+    return Patient(
+        identifiers=(how.identifier,) if how.identifier else (),
+        names=(HumanName(text=how.display),) if how.display else (),
+    )
+
+
+def party(pointer: Node) -> Party:
+    """Who a reference means: a clinician, the office they act for, a place, or only the words beside it."""
+    body: Body = pointer.body
+    target, how = body.follow(pointer), body.link(pointer)
+    kind = target.value.get("resourceType") if target is not None else how.kind
+    if target is None:
+        return _absent_party(how, kind)
+    read = _PARTIES.get(str(kind))
+    known = read(target) if read is not None else Party()
+    return Party(
+        practitioner=known.practitioner,
+        organization=known.organization,
+        role=known.role,
+        telecom=known.telecom,
+        specialties=known.specialties,
+        identifiers=known.identifiers or ((how.identifier,) if how.identifier else ()),
+        location=known.location,
+        link=how,
+        display=how.display or known.display,
+    )
+
+
+def _absent_party(how: Link, kind: str | None) -> Party:
+    numbers: tuple[Identifier, ...] = (how.identifier,) if how.identifier else ()
+    if kind in ("Practitioner", "PractitionerRole"):
+        return Party(practitioner=_stand_in_practitioner(how), identifiers=numbers, link=how, display=how.display)
+    if kind == "Organization" and (how.display or numbers):
+        office = Organization(identifiers=numbers, npi=npi_of(numbers), name=how.display)
+        return Party(organization=office, identifiers=numbers, link=how, display=how.display)
+    return Party(identifiers=numbers, link=how, display=how.display)
+
+
+def _stand_in_practitioner(how: Link) -> Practitioner | None:
+    if how.display is None and how.identifier is None:
+        return None
+    numbers = (how.identifier,) if how.identifier else ()
+    names = (HumanName(text=how.display),) if how.display else ()
+    return Practitioner(identifiers=numbers, npi=npi_of(numbers), names=names)
+
+
+def role_party(node: Node) -> Party:
+    """A PractitionerRole: the clinician, the office, what they are there."""
+    key = ("PractitionerRole", id(node.value))
+    if key not in node.body.memo:
+        node.body.memo[key] = _role_party(node)
+    found: Party = node.body.memo[key]
+    return found
+
+
+def _role_party(node: Node) -> Party:
+    numbers = node.many("identifier", identifier)
+    roles, specialties = node.many("code", concept), node.many("specialty", concept)
+    pointer = node.child("practitioner")
+    who = _role_practitioner(pointer, numbers, roles, specialties) if pointer else None
+    return Party(
+        practitioner=who,
+        organization=node.one("organization", organization_at),
+        role=roles[0] if roles else None,
+        telecom=node.many("telecom", contact_point),
+        specialties=specialties,
+        identifiers=numbers,
+        location=next((place.location for place in node.many("location", party) if place.location), None),
+        display=pointer.text("display") if pointer else None,
+    )
+
+
+def _role_practitioner(
+    pointer: Node, numbers: tuple[Identifier, ...], roles: tuple[Concept, ...], specialties: tuple[Concept, ...]
+) -> Practitioner | None:
+    body: Body = pointer.body
+    target = body.follow(pointer)
+    if target is not None and target.value.get("resourceType") == "Practitioner":
+        who = practitioner(target)
+    else:
+        who = _stand_in_practitioner(body.link(pointer)) or Practitioner()
+    return Practitioner(
+        identifiers=who.identifiers + tuple(number for number in numbers if number not in who.identifiers),
+        npi=who.npi or npi_of(numbers),
+        names=who.names,
+        telecom=who.telecom,
+        addresses=who.addresses,
+        specialties=specialties,
+        roles=roles,
+        gender=who.gender,
+        birth_date=who.birth_date,
+        active=who.active,
+        id=who.id,
+        version=who.version,
+        extensions=who.extensions,
+    )
+
+
+def _healthcare_service(node: Node) -> Party:
+    return Party(
+        organization=node.one("providedBy", organization_at),
+        specialties=node.many("specialty", concept),
+        telecom=node.many("telecom", contact_point),
+        identifiers=node.many("identifier", identifier),
+        display=node.text("name"),
+    )
+
+
+def _named_party(node: Node) -> Party:
+    names = node.many("name", human_name) if isinstance(node.value.get("name"), list) else ()
+    shown = names[0].text or " ".join((*names[0].given, names[0].family or "")) if names else node.text("name")
+    telecom = node.many("telecom", contact_point)
+    return Party(telecom=telecom, identifiers=node.many("identifier", identifier), display=shown or None)
+
+
+_PARTIES = {
+    "Practitioner": lambda node: Party(practitioner=practitioner(node)),
+    "PractitionerRole": role_party,
+    "Organization": lambda node: Party(organization=organization(node)),
+    "Location": lambda node: Party(location=location(node)),
+    "HealthcareService": _healthcare_service,
+    "Patient": _named_party,
+    "RelatedPerson": _named_party,
+    "CareTeam": _named_party,
+    "Device": lambda node: Party(identifiers=node.many("identifier", identifier)),
+}
+
+
+# ---- who pays ----------------------------------------------------------------------------------------------
+
+
+def _class_value(kind: str, element: str) -> Read:
+    def read(node: Node) -> str | None:
+        for entry in node.children("class"):
+            meant = entry.one("type", concept)
+            if meant is not None and any(coding.code == kind for coding in meant.codings):
+                return entry.text(element)
+        return None
+
+    return read
+
+
+def _member_id(node: Node) -> str | None:
+    """The member number: the identifier typed MB, else the subscriber's number, else the only identifier."""
+    numbers = node.many("identifier", identifier)
+    member = next((number.value for number in numbers if number.type == "MB"), None)
+    if member is None:
+        member = node.text("subscriberId")
+    return member or (numbers[0].value if len(numbers) == 1 else None)
+
+
+def _payer(node: Node) -> Organization | None:
+    for name in ("payor", "insurer", "issuer"):
+        pointers = node.children(name) if isinstance(node.value.get(name), list) else [node.child(name)]
+        for pointer in pointers:
+            found = organization_at(pointer) if pointer is not None else None
+            if found is not None:
+                return found
+    return None
+
+
+COVERAGE = Table(
+    "Coverage",
+    Coverage,
+    row("identifiers", "numbers of the policy", "Coverage.identifier", many("identifier", identifier)),
+    row("status", "whether it is in force", "Coverage.status", code("status", bindings.COVERAGE_STATUS),
+        findings=("unknown-code",)),
+    row("type", "kind of insurance", "Coverage.type", one("type", concept)),
+    row("payer", "who pays", "Coverage.payor", _payer, needs="payor insurer issuer"),
+    row("member_id", "member number", "Coverage.identifier (type MB)", _member_id, also=("Coverage.subscriberId",),
+        needs="identifier subscriberId"),
+    row("subscriber_id", "number of the subscriber", "Coverage.subscriberId", text("subscriberId")),
+    row("group", "group number", "Coverage.class (type group)", _class_value("group", "value"), needs="class"),
+    row("plan", "plan number", "Coverage.class (type plan)", _class_value("plan", "value"), needs="class"),
+    row("plan_name", "name of the plan", "Coverage.class (type plan)", _class_value("plan", "name"), needs="class"),
+    row("relationship", "patient's relation to the subscriber", "Coverage.relationship",
+        one("relationship", concept)),
+    row("period", "from when to when", "Coverage.period", one("period", period)),
+    row("beneficiary", "whom it covers", "Coverage.beneficiary", one("beneficiary", link)),
+    row("id", "id on the sending server", "Coverage.id", text("id")),
+    source=_SOURCE,
+    known="identifier status type policyHolder subscriber subscriberId beneficiary dependent relationship period "
+    "payor class order network costToBeneficiary subrogation contract grouping sequence insurer issuer",
+)
+
+
+def coverage(node: Node) -> Coverage:
+    """A Coverage resource, read once."""
+    return _once(node, COVERAGE)
+
+
+def coverage_at(pointer: Node) -> Coverage | None:
+    """The Coverage a reference means, or only the payer's words beside it."""
+    target = pointer.body.follow(pointer)
+    if target is not None and target.value.get("resourceType") == "Coverage":
+        return coverage(target)
+    shown = pointer.text("display")
+    return Coverage(payer=Organization(name=shown)) if shown and target is None else None

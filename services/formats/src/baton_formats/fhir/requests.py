@@ -1,0 +1,572 @@
+"""Referrals and the tasks that track them: ServiceRequest, Task, and STU3's ReferralRequest."""
+
+from __future__ import annotations
+
+from baton_formats.facts import (
+    Attachment,
+    Concept,
+    Coverage,
+    Identifier,
+    Link,
+    Note,
+    Party,
+    Patient,
+    Period,
+    Practitioner,
+    Referral,
+    Task,
+    TaskValue,
+)
+from baton_formats.fhir import bindings
+from baton_formats.fhir.body import Body
+from baton_formats.fhir.datatypes import annotation, attachment, concept, extensions, identifier, period
+from baton_formats.fhir.people import coverage_at, link, party, subject
+from baton_formats.fhir.tables import Read, Table, code, many, one, row, text, time, version
+from baton_formats.fhir.tree import Node
+
+DISPOSITION_SYSTEMS = ("http://terminology.hl7.org/CodeSystem/v2-0282", "urn:oid:2.16.840.1.113883.12.282")
+DISPOSITIONS = {
+    "AM": "assume_management",
+    "RP": "return_patient",
+    "SO": "second_opinion",
+    "WR": "written_report",
+}
+"""HL7 table 0282, referral disposition: what the referrer wants back."""
+
+_SOURCE = "FHIR R4 4.0.1, Workflow"
+
+
+def _typed(wanted: str) -> Read:
+    def read(node: Node) -> Identifier | None:
+        numbers = node.many("identifier", identifier)
+        return next((number for number in numbers if number.type == wanted), None)
+
+    return read
+
+
+def _patient(*names: str) -> Read:
+    def read(node: Node) -> Patient | None:
+        return subject(node, *names)[0]
+
+    return read
+
+
+def _patient_link(*names: str) -> Read:
+    def read(node: Node) -> Link | None:
+        return subject(node, *names)[1]
+
+    return read
+
+
+# ---- what the request says itself --------------------------------------------------------------------------
+
+
+def _reasons(node: Node) -> tuple[Concept, ...]:
+    found = list(node.many("reasonCode", concept))
+    for pointer in node.children("reasonReference"):
+        target = pointer.body.follow(pointer)
+        meaning = target.one("code", concept) if target is not None else None
+        if meaning is None and (shown := pointer.text("display")):
+            meaning = Concept(text=shown)
+        if meaning is not None and meaning not in found:
+            found.append(meaning)
+    return tuple(found)
+
+
+def _reason_text(node: Node) -> str | None:
+    words = [reason.text for reason in node.many("reasonCode", concept) if reason.text]
+    return "; ".join(words) or None
+
+
+def _question(node: Node) -> str | None:
+    return next((note.text for note in node.many("note", annotation) if note.text), None)
+
+
+def _other_notes(node: Node) -> tuple[Note, ...]:
+    return tuple(note for note in node.many("note", annotation) if note.text)[1:]
+
+
+def _disposition_codes(node: Node) -> tuple[Concept, ...]:
+    return tuple(detail for detail in node.many("orderDetail", concept) if _is_disposition(detail))
+
+
+def _is_disposition(detail: Concept) -> bool:
+    return any(coding.system in DISPOSITION_SYSTEMS for coding in detail.codings)
+
+
+def _dispositions(node: Node) -> tuple[str, ...]:
+    codings = (coding for detail in _disposition_codes(node) for coding in detail.codings)
+    return tuple(
+        DISPOSITIONS[coding.code]
+        for coding in codings
+        if coding.system in DISPOSITION_SYSTEMS and coding.code in DISPOSITIONS
+    )
+
+
+def _occurrence(node: Node) -> Period | None:
+    span = node.one("occurrencePeriod", period)
+    if span is not None:
+        return span
+    moment = node.time("occurrenceDateTime")
+    return Period(start=moment) if moment is not None else None
+
+
+def _categories(node: Node) -> tuple[Concept, ...]:
+    return node.many("category", concept)
+
+
+def _replaces(node: Node) -> tuple[Link, ...]:
+    return node.many("replaces", link)
+
+
+# ---- what other resources of the body add ------------------------------------------------------------------
+
+
+def _task(node: Node) -> Node | None:
+    body: Body = node.body
+    return body.tasks_about(node.value)
+
+
+def _referrer(node: Node) -> Party | None:
+    found = node.one("requester", party)
+    if found is None and (task := _task(node)) is not None:
+        found = task.one("requester", party)
+    headers = node.body.of_type("MessageHeader")
+    if headers and (found is None or found.organization is None):
+        found = _with_office_of_sender(found, headers[0])
+    return found
+
+
+def _with_office_of_sender(found: Party | None, header: Node) -> Party | None:
+    for name in ("sender", "responsible", "author"):
+        sender = header.one(name, party)
+        if sender is None or (sender.organization is None and found is not None):
+            continue
+        if found is None:
+            return sender
+        return Party(
+            practitioner=found.practitioner,
+            organization=sender.organization,
+            role=found.role,
+            telecom=found.telecom,
+            specialties=found.specialties,
+            identifiers=found.identifiers,
+            location=found.location,
+            link=found.link,
+            display=found.display,
+        )
+    return found
+
+
+def _referrer_with_number(node: Node) -> Party | None:
+    """The referrer, with the number they know the referral by."""
+    found = _referrer(node)
+    number = _typed("PLAC")(node)
+    if found is None or number is None:
+        return found
+    return Party(
+        practitioner=found.practitioner,
+        organization=found.organization,
+        role=found.role,
+        reference=number,
+        telecom=found.telecom,
+        specialties=found.specialties,
+        identifiers=found.identifiers,
+        location=found.location,
+        link=found.link,
+        display=found.display,
+    )
+
+
+def _performers(node: Node) -> tuple[Party, ...]:
+    found = node.many("performer", party)
+    if not found and (task := _task(node)) is not None:
+        owner = task.one("owner", party)
+        found = (owner,) if owner is not None else ()
+    return found
+
+
+def _specialty(node: Node) -> Concept | None:
+    asked = node.one("performerType", concept)
+    if asked is not None:
+        return asked
+    return next((one_ for who in _performers(node) for one_ in who.specialties), None)
+
+
+def _coverage(node: Node) -> tuple[Coverage, ...]:
+    found = (coverage_at(pointer) for pointer in node.children("insurance"))
+    return tuple(policy for policy in found if policy is not None)
+
+
+def _expires(node: Node) -> object:
+    task = _task(node)
+    restriction = task.child("restriction") if task is not None else None
+    limit = restriction.one("period", period) if restriction is not None else None
+    return limit.end if limit is not None else None
+
+
+def _attachments(node: Node) -> tuple[Attachment, ...]:
+    """Attachments of the documents the request points at, as far as they are in the body."""
+    found: list[Attachment] = []
+    for pointer in node.children("supportingInfo"):
+        target = pointer.body.follow(pointer)
+        for content in target.children("content") if target is not None else ():
+            if isinstance(content.value.get("attachment"), dict):
+                found.extend(filter(None, [content.one("attachment", attachment)]))
+    return tuple(found)
+
+
+def _action(node: Node) -> str | None:
+    body: Body = node.body
+    if node.value.get("status") in ("revoked", "entered-in-error"):
+        return "cancel"
+    headers = body.of_type("MessageHeader")
+    if not headers:
+        return None
+    event = event_of(headers[0])
+    action = body.profile.actions.get(event or "")
+    reason = headers[0].one("reason", concept)
+    if action == "new" and reason is not None and reason.code in ("update", "delete"):
+        return "update" if reason.code == "update" else "cancel"
+    return action
+
+
+def event_of(header: Node) -> str | None:
+    """The event of a message, as a code: eventCoding (STU3: event), or the end of eventUri."""
+    for name in ("eventCoding", "event"):
+        if isinstance(header.value.get(name), dict):
+            event = header.child(name)
+            return event.text("code") if event is not None else None
+    uri = header.text("eventUri")
+    return uri.rstrip("/").rpartition("/")[2].rpartition("#")[2] if uri else None
+
+
+_PATIENT = _patient("subject")
+
+SERVICE_REQUEST = Table(
+    "ServiceRequest",
+    Referral,
+    row("action", "what the message does to the referral", "MessageHeader.event[x]", _action,
+        also=("MessageHeader.reason", "ServiceRequest.status (revoked, entered-in-error)"), needs=""),
+    row("identifiers", "every number of the referral", "ServiceRequest.identifier", many("identifier", identifier),
+        findings=("identifier-without-value",)),
+    row("placer", "the referrer's number", "ServiceRequest.identifier (type PLAC)", _typed("PLAC")),
+    row("filler", "the receiver's number", "ServiceRequest.identifier (type FILL)", _typed("FILL")),
+    row("status", "state of the request", "ServiceRequest.status",
+        code("status", bindings.REQUEST_STATUS, protects=True, required=True), needs="",
+        findings=("missing-required", "unknown-code")),
+    row("intent", "proposal, plan or order", "ServiceRequest.intent",
+        code("intent", bindings.REQUEST_INTENT, required=True), needs="",
+        findings=("missing-required", "unknown-code")),
+    row("priority", "how soon", "ServiceRequest.priority", code("priority", bindings.PRIORITY, protects=True),
+        findings=("unknown-code",)),
+    row("categories", "kind of service", "ServiceRequest.category", _categories),
+    row("service", "what is asked for", "ServiceRequest.code", one("code", concept)),
+    row("specialty", "whose field it is", "ServiceRequest.performerType", _specialty,
+        also=("ServiceRequest.performer (PractitionerRole.specialty)",), needs="performerType performer"),
+    row("reasons", "diagnoses and complaints", "ServiceRequest.reasonCode", _reasons,
+        also=("ServiceRequest.reasonReference (Condition.code, else its display)",),
+        needs="reasonCode reasonReference"),
+    row("reason_text", "the reason in words", "ServiceRequest.reasonCode.text", _reason_text),
+    row("question", "the clinical question: the first note", "ServiceRequest.note", _question),
+    row("notes", "further notes", "ServiceRequest.note", _other_notes),
+    row("dispositions", "what the referrer wants back", "ServiceRequest.orderDetail (HL7 table 0282)",
+        _dispositions),
+    row("disposition_codes", "the same, as sent", "ServiceRequest.orderDetail (HL7 table 0282)",
+        _disposition_codes),
+    row("patient", "the patient", "ServiceRequest.subject", _PATIENT,
+        findings=("dangling-reference", "subject-is-lone-patient")),
+    row("patient_link", "how the request names the patient", "ServiceRequest.subject", _patient_link("subject")),
+    row("referrer", "clinician and office that refer, and their number", "ServiceRequest.requester",
+        _referrer_with_number, also=("Task.requester", "MessageHeader.sender", "MessageHeader.responsible"),
+        needs="", findings=("dangling-reference", "npi-check-digit")),
+    row("performers", "who is asked", "ServiceRequest.performer", _performers, also=("Task.owner",), needs="",
+        findings=("dangling-reference", "npi-check-digit")),
+    row("coverage", "who pays", "ServiceRequest.insurance", _coverage, findings=("dangling-reference",)),
+    row("authored_at", "when it was written", "ServiceRequest.authoredOn", time("authoredOn"),
+        findings=("unreadable-time",)),
+    row("expires_at", "until when it is valid", "Task.restriction.period.end", _expires, needs=""),
+    row("wanted", "when it should happen", "ServiceRequest.occurrence[x]", _occurrence,
+        needs="occurrencePeriod occurrenceDateTime", findings=("period-backwards",)),
+    row("patient_instructions", "words for the patient", "ServiceRequest.patientInstruction",
+        lambda node: tuple(filter(None, [node.text("patientInstruction")]))),
+    row("attachments", "documents that came along", "ServiceRequest.supportingInfo (DocumentReference)",
+        _attachments, findings=("broken-base64", "attachment-hash", "attachment-size")),
+    row("supporting", "what it points at", "ServiceRequest.supportingInfo", many("supportingInfo", link)),
+    row("based_on", "the request it fulfils", "ServiceRequest.basedOn", many("basedOn", link)),
+    row("replaces", "the request it replaces", "ServiceRequest.replaces", _replaces),
+    row("encounter", "the visit it was made in", "ServiceRequest.encounter", one("encounter", link)),
+    row("id", "id on the sending server", "ServiceRequest.id", text("id")),
+    row("version", "version on the sending server", "ServiceRequest.meta.versionId", version),
+    row("extensions", "what the sender added", "ServiceRequest.extension", extensions, needs=""),
+    source=_SOURCE,
+    known="identifier instantiatesCanonical instantiatesUri basedOn replaces requisition status intent category "
+    "priority doNotPerform code orderDetail quantityQuantity quantityRatio quantityRange subject encounter "
+    "occurrenceDateTime occurrencePeriod occurrenceTiming asNeededBoolean asNeededCodeableConcept authoredOn "
+    "requester performerType performer locationCode locationReference reasonCode reasonReference insurance "
+    "supportingInfo specimen bodySite note patientInstruction relevantHistory",
+    notes=("Status and Task.businessStatus are two axes; neither is derived from the other.",),
+)
+
+
+# ---- Task --------------------------------------------------------------------------------------------------
+
+
+def _task_value(node: Node) -> TaskValue:
+    kind = node.one("type", concept)
+    for name in node.value:
+        if not name.startswith("value"):
+            continue
+        if name == "valueReference":
+            return TaskValue(type=kind, link=node.one(name, link))
+        if name == "valueCodeableConcept":
+            return TaskValue(type=kind, concept=node.one(name, concept))
+        if name in ("valueDateTime", "valueDate", "valueInstant"):
+            return TaskValue(type=kind, at=node.time(name))
+        if name in ("valueString", "valueMarkdown", "valueCode", "valueUri", "valueUrl", "valueCanonical"):
+            return TaskValue(type=kind, text=node.text(name))
+        if name == "valueAnnotation":
+            return TaskValue(type=kind, text=node.one(name, lambda note: note.text("text")))
+        return TaskValue(type=kind)
+    return TaskValue(type=kind)
+
+
+def _due(node: Node) -> Period | None:
+    restriction = node.child("restriction")
+    return restriction.one("period", period) if restriction is not None else None
+
+
+TASK = Table(
+    "Task",
+    Task,
+    row("identifiers", "every number of the task", "Task.identifier", many("identifier", identifier)),
+    row("placer", "the requester's number", "Task.identifier (type PLAC)", _typed("PLAC")),
+    row("filler", "the receiver's number", "Task.identifier (type FILL)", _typed("FILL")),
+    row("status", "where the task stands", "Task.status",
+        code("status", bindings.TASK_STATUS, protects=True, required=True), needs="",
+        findings=("missing-required", "unknown-code")),
+    row("business_status", "where it stands in the partner's words", "Task.businessStatus",
+        one("businessStatus", concept)),
+    row("status_reason", "why", "Task.statusReason", one("statusReason", concept)),
+    row("intent", "proposal, plan or order", "Task.intent",
+        code("intent", bindings.TASK_INTENT, required=True), needs="",
+        findings=("missing-required", "unknown-code")),
+    row("priority", "how soon", "Task.priority", code("priority", bindings.PRIORITY, protects=True),
+        findings=("unknown-code",)),
+    row("code", "what kind of task", "Task.code", one("code", concept)),
+    row("description", "what is to be done", "Task.description", text("description")),
+    row("reason", "the reason", "Task.reasonCode", one("reasonCode", concept)),
+    row("focus", "the request it tracks", "Task.focus", one("focus", link), findings=("dangling-reference",)),
+    row("based_on", "the request it fulfils", "Task.basedOn", many("basedOn", link)),
+    row("part_of", "the larger task", "Task.partOf", many("partOf", link)),
+    row("patient", "the patient", "Task.for", _patient("for"),
+        findings=("dangling-reference", "subject-is-lone-patient")),
+    row("patient_link", "how the task names the patient", "Task.for", _patient_link("for")),
+    row("requester", "who asks", "Task.requester", one("requester", party)),
+    row("owner", "who does it", "Task.owner", one("owner", party)),
+    row("authored_at", "when it was made", "Task.authoredOn", time("authoredOn"), findings=("unreadable-time",)),
+    row("modified_at", "when it last changed", "Task.lastModified", time("lastModified")),
+    row("period", "from when to when it was worked on", "Task.executionPeriod", one("executionPeriod", period)),
+    row("due", "when it is to be done", "Task.restriction.period", _due),
+    row("inputs", "what goes in", "Task.input", many("input", _task_value)),
+    row("outputs", "what came out: links, words or codes", "Task.output", many("output", _task_value)),
+    row("notes", "notes", "Task.note", many("note", annotation)),
+    row("encounter", "the visit", "Task.encounter", one("encounter", link)),
+    row("id", "id on the sending server", "Task.id", text("id")),
+    row("version", "version on the sending server", "Task.meta.versionId", version),
+    row("extensions", "what the sender added", "Task.extension", extensions, needs=""),
+    source=_SOURCE,
+    known="identifier instantiatesCanonical instantiatesUri basedOn groupIdentifier partOf status statusReason "
+    "businessStatus intent priority code description focus for encounter executionPeriod authoredOn lastModified "
+    "requester performerType owner location reasonCode reasonReference insurance note relevantHistory restriction "
+    "input output",
+    notes=("Tasks form trees over partOf; the links are kept as sent, and nothing here walks them.",),
+)
+
+
+# ---- STU3 --------------------------------------------------------------------------------------------------
+
+_ERS = "https://fhir.nhs.uk/STU3/StructureDefinition/Extension-eRS-"
+_STU3_STATUS = {
+    "draft": "draft",
+    "active": "active",
+    "suspended": "on-hold",
+    "cancelled": "revoked",
+    "completed": "completed",
+    "entered-in-error": "entered-in-error",
+    "unknown": "unknown",
+}
+
+
+def extension_named(node: Node, url: str) -> Node | None:
+    """The first extension with this url."""
+    return next((child for child in node.children("extension") if child.value.get("url") == url), None)
+
+
+def _stu3_status(node: Node) -> str | None:
+    value = code("status", frozenset(_STU3_STATUS), protects=True, required=True)(node)
+    return _STU3_STATUS.get(value or "")
+
+
+def _ers_state(node: Node) -> Concept | None:
+    held = extension_named(node, _ERS + "ReferralState-1")
+    inner = next((child for child in held.children("extension") if child.has("valueCoding")), None) if held else None
+    return inner.one("valueCoding", lambda coding: concept(coding.as_concept())) if inner else None
+
+
+def _ers_state_reason(node: Node) -> Concept | None:
+    for name in ("ReferralState-1", "CancellationReason-1", "StateReason-1"):
+        held = extension_named(node, _ERS + name)
+        for child in held.children("extension") if held is not None else ():
+            if child.has("valueCodeableConcept"):
+                return child.one("valueCodeableConcept", concept)
+    return None
+
+
+def _stu3_priority_code(node: Node) -> Concept | None:
+    held = extension_named(node, _ERS + "ReferralPriority-1")
+    return held.one("valueCodeableConcept", concept) if held is not None else None
+
+
+def _stu3_priority(node: Node) -> str | None:
+    plain = code("priority", bindings.PRIORITY, protects=True)(node)
+    if plain is not None:
+        return plain
+    sent = _stu3_priority_code(node)
+    if sent is None or sent.code is None:
+        return None
+    meant = node.body.profile.priorities.get(sent.code)
+    if meant is None:
+        node.doubt("unknown-code", "this priority is not one of the profile", "extension", refusing=True)
+    return str(meant) if meant else None
+
+
+def _stu3_requester(node: Node) -> Party | None:
+    requester = node.child("requester")
+    if requester is None:
+        return None
+    agent = requester.one("agent", party)
+    office = requester.one("onBehalfOf", party)
+    if agent is None or office is None or agent.organization is not None:
+        return agent or office
+    return Party(
+        practitioner=agent.practitioner,
+        organization=office.organization,
+        role=agent.role,
+        identifiers=agent.identifiers,
+        link=agent.link,
+        display=agent.display,
+    )
+
+
+def _stu3_performers(node: Node) -> tuple[Party, ...]:
+    """Recipients, else the services of the shortlist the referrer chose from."""
+    found = node.many("recipient", party)
+    held = extension_named(node, _ERS + "ReferralShortlist-1") if not found else None
+    pointer = held.child("valueReference") if held is not None else None
+    shortlist = pointer.body.follow(pointer) if pointer is not None else None
+    if shortlist is None:
+        return found
+    return services_of(shortlist)
+
+
+def services_of(shortlist: Node) -> tuple[Party, ...]:
+    """The services named in a List."""
+    return tuple(
+        party(item) for entry in shortlist.children("entry") if (item := entry.child("item")) is not None
+    )
+
+
+def _stu3_wanted(node: Node) -> Period | None:
+    return _occurrence(node)
+
+
+def _stu3_question(node: Node) -> str | None:
+    return node.text("description") or _question(node)
+
+
+REFERRAL_REQUEST = Table(
+    "ReferralRequest (STU3)",
+    Referral,
+    row("action", "what the message does to the referral", "MessageHeader.event", _action, needs=""),
+    row("identifiers", "every number of the referral", "ReferralRequest.identifier", many("identifier", identifier)),
+    row("placer", "the referrer's number", "ReferralRequest.identifier (type PLAC)", _typed("PLAC")),
+    row("filler", "the receiver's number", "ReferralRequest.identifier (type FILL)", _typed("FILL")),
+    row("status", "state of the request, in R4 words", "ReferralRequest.status", _stu3_status, needs="",
+        findings=("missing-required", "unknown-code")),
+    row("status_code", "state as the national service calls it",
+        "ReferralRequest.extension (eRS-ReferralState)", _ers_state),
+    row("status_reason", "why", "ReferralRequest.extension (eRS-ReferralState reason)", _ers_state_reason),
+    row("intent", "proposal, plan or order", "ReferralRequest.intent", code("intent", bindings.REQUEST_INTENT)),
+    row("priority", "how soon", "ReferralRequest.priority", _stu3_priority,
+        also=("ReferralRequest.extension (eRS-ReferralPriority)",), needs="priority extension",
+        findings=("unknown-code",)),
+    row("priority_code", "the same, as sent", "ReferralRequest.extension (eRS-ReferralPriority)",
+        _stu3_priority_code),
+    row("categories", "kind of referral", "ReferralRequest.type",
+        lambda node: tuple(filter(None, [node.one("type", concept)]))),
+    row("service", "what is asked for", "ReferralRequest.serviceRequested",
+        lambda node: next(iter(node.many("serviceRequested", concept)), None)),
+    row("specialty", "whose field it is", "ReferralRequest.specialty", one("specialty", concept)),
+    row("reasons", "diagnoses and complaints", "ReferralRequest.reasonCode", _reasons,
+        also=("ReferralRequest.reasonReference",), needs="reasonCode reasonReference"),
+    row("reason_text", "the reason in words", "ReferralRequest.reasonCode.text", _reason_text),
+    row("question", "the clinical question", "ReferralRequest.description", _stu3_question,
+        also=("ReferralRequest.note",), needs="description note"),
+    row("notes", "further notes", "ReferralRequest.note", _other_notes),
+    row("patient", "the patient", "ReferralRequest.subject", _PATIENT,
+        findings=("dangling-reference", "subject-is-lone-patient")),
+    row("patient_link", "how the request names the patient", "ReferralRequest.subject", _patient_link("subject")),
+    row("referrer", "clinician and office that refer", "ReferralRequest.requester.agent", _stu3_requester,
+        also=("ReferralRequest.requester.onBehalfOf",), needs="requester"),
+    row("performers", "who is asked", "ReferralRequest.recipient", _stu3_performers,
+        also=("ReferralRequest.extension (eRS-ReferralShortlist)",), needs="recipient extension"),
+    row("authored_at", "when it was written", "ReferralRequest.authoredOn", time("authoredOn")),
+    row("wanted", "when it should happen", "ReferralRequest.occurrence[x]", _stu3_wanted,
+        needs="occurrencePeriod occurrenceDateTime"),
+    row("attachments", "documents that came along", "ReferralRequest.supportingInfo (DocumentReference)",
+        _attachments, findings=("broken-base64",)),
+    row("supporting", "what it points at", "ReferralRequest.supportingInfo", many("supportingInfo", link)),
+    row("based_on", "the request it fulfils", "ReferralRequest.basedOn", many("basedOn", link)),
+    row("replaces", "the request it replaces", "ReferralRequest.replaces", _replaces),
+    row("encounter", "the visit it was made in", "ReferralRequest.context", one("context", link)),
+    row("id", "id on the sending server", "ReferralRequest.id", text("id")),
+    row("version", "version on the sending server", "ReferralRequest.meta.versionId", version),
+    row("extensions", "what the sender added", "ReferralRequest.extension", extensions, needs=""),
+    source="FHIR STU3 3.0.2",
+    known="definition basedOn replaces groupIdentifier identifier status intent type priority serviceRequested "
+    "subject context occurrenceDateTime occurrencePeriod authoredOn requester specialty recipient reasonCode "
+    "reasonReference description supportingInfo note relevantHistory",
+    notes=("Gone in R4; converted to the same fact as ServiceRequest. The envelope says version 3.0.",),
+)
+
+
+def referral(node: Node) -> Referral:
+    """A ServiceRequest as a referral."""
+    return SERVICE_REQUEST.read(node)
+
+
+def referral_stu3(node: Node) -> Referral:
+    """An STU3 ReferralRequest as a referral."""
+    return REFERRAL_REQUEST.read(node)
+
+
+def task(node: Node) -> Task:
+    """A Task."""
+    return TASK.read(node)
+
+
+__all__ = [
+    "DISPOSITIONS",
+    "DISPOSITION_SYSTEMS",
+    "REFERRAL_REQUEST",
+    "SERVICE_REQUEST",
+    "TASK",
+    "Practitioner",
+    "event_of",
+    "extension_named",
+    "referral",
+    "referral_stu3",
+    "services_of",
+    "task",
+]

@@ -1,0 +1,155 @@
+"""The shape of a resource's table: rows that say where a field is read, run by the reader and printed as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from baton_formats.declaration import FieldMapping, MessageMapping
+from baton_formats.fhir.tree import Node
+from baton_formats.findings import Format
+
+F = TypeVar("F")
+Read = Callable[[Node], Any]
+
+
+class Table(Generic[F]):
+    """How one resource type becomes one fact.
+
+    Each row names the field of the fact, the element it comes from and the function that reads it. A row is
+    skipped when none of its elements is present, so a sparse resource costs what it carries.
+    """
+
+    def __init__(
+        self,
+        resource: str,
+        fact: type[F],
+        *rows: FieldMapping,
+        source: str,
+        known: str = "",
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.resource = resource
+        self.fact = fact
+        self.rows = rows
+        self._source = source
+        self._notes = notes
+        self._known = _COMMON | frozenset(known.split())
+        self._runs = tuple((row.target, _elements(row), row.read) for row in rows if row.read is not None)
+
+    def read(self, node: Node) -> F:
+        """The fact, with doubts noted on the way. Never raises for content."""
+        value = node.value
+        values: dict[str, Any] = {}
+        for target, elements, read in self._runs:
+            if elements is None or not elements.isdisjoint(value):
+                values[target] = read(node)
+        self._look_for_strangers(node)
+        return self.fact(**values)
+
+    def _look_for_strangers(self, node: Node) -> None:
+        if len(self._known) > len(_COMMON) and not self._known.issuperset(node.value):
+            for name in node.value:
+                if name not in self._known and name.lstrip("_") not in self._known:
+                    node.doubt("unknown-element", "this resource has no such element; it was left aside", name)
+
+    def mapping(self) -> MessageMapping:
+        """The same table for the page that people read."""
+        return MessageMapping(
+            format=Format.FHIR,
+            message=self.resource,
+            fact=str(getattr(self.fact, "kind", self.fact.__name__.lower())),
+            source=self._source,
+            fields=self.rows,
+            notes=self._notes,
+        )
+
+
+_COMMON = frozenset(
+    "resourceType id meta implicitRules language text contained extension modifierExtension fhir_comments".split()
+)
+
+
+def row(
+    target: str,
+    meaning: str,
+    path: str,
+    read: Read,
+    *,
+    also: tuple[str, ...] = (),
+    findings: tuple[str, ...] = (),
+    needs: str | None = None,
+) -> FieldMapping:
+    """One row. ``needs`` lists the elements whose absence means there is nothing to read; by default the first
+    step of ``path`` and of each place in ``also`` that is no other resource. Empty: always read."""
+    declared = FieldMapping(target, meaning, path, also, findings, read)
+    if needs is not None:
+        _NEEDS[id(declared)] = (declared, frozenset(needs.split()) or None)
+    return declared
+
+
+_NEEDS: dict[int, tuple[FieldMapping, frozenset[str] | None]] = {}
+
+
+def _elements(declared: FieldMapping) -> frozenset[str] | None:
+    if id(declared) in _NEEDS:
+        return _NEEDS[id(declared)][1]
+    first = declared.path.split(".", 2)[1].split("[")[0].split(" ")[0]
+    return None if declared.also else frozenset({first})
+
+
+def text(name: str) -> Read:
+    """A reader of one string element."""
+    return lambda node: node.text(name)
+
+
+def texts(name: str) -> Read:
+    """A reader of a list of strings."""
+    return lambda node: node.texts(name)
+
+
+def time(name: str) -> Read:
+    """A reader of a date or time."""
+    return lambda node: node.time(name)
+
+
+def flag(name: str) -> Read:
+    """A reader of a boolean."""
+    return lambda node: node.flag(name)
+
+
+def one(name: str, read: Read) -> Read:
+    """A reader of one complex element."""
+    return lambda node: node.one(name, read)
+
+
+def many(name: str, read: Read) -> Read:
+    """A reader of a list of complex elements."""
+    return lambda node: node.many(name, read)
+
+
+def version(node: Node) -> str | None:
+    """The version the sending server gave the resource."""
+    return node.one("meta", lambda meta: meta.text("versionId"))
+
+
+def code(name: str, allowed: frozenset[str], *, protects: bool = False, required: bool = False) -> Read:
+    """A reader of a code from a required binding.
+
+    A code outside of it is a doubt, and the field stays empty; ``protects`` marks the doubt as refusing, for the
+    doors that must not guess what a sender meant. ``required`` makes absence a doubt as well.
+    """
+
+    def read(node: Node) -> str | None:
+        value = node.text(name)
+        if value is None:
+            if required and f"_{name}" not in node.value:
+                node.doubt("missing-required", f"{name} is required here", name, refusing=protects)
+            return None
+        if value in allowed:
+            return value
+        shown = f"'{value}'" if len(value) <= 40 and value.isascii() and value.isprintable() else "this"
+        node.doubt("unknown-code", f"{shown} is no code of the required binding", name, refusing=protects)
+        return None
+
+    return read

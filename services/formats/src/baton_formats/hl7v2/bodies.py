@@ -1,0 +1,241 @@
+"""A body of bytes cut into messages: junk, byte order marks and batch wrappers told apart from them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from baton_formats.findings import Finding
+from baton_formats.hl7v2.charset import Decoded, decode
+from baton_formats.hl7v2.segments import ENVELOPE, MAX_FIELDS, Segment, split_segments
+from baton_formats.hl7v2.syntax import Separators, Syntax, read_separators
+
+_UTF8_BOM = b"\xef\xbb\xbf"
+_UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+_UTF16_BARE = {b"M\x00S\x00H\x00": "utf-16-le", b"\x00M\x00S\x00H": "utf-16-be"}
+_MARK = rb"[^A-Za-z0-9\s\x00-\x1f\x7f-\xff]"
+_HEADER = re.compile(rb"MSH" + _MARK)
+_STANDARD_HEADER = re.compile(rb"MSH" + _MARK + rb"\^~\\")
+_FRAMING = b"]>)\x0b\x02\x1c\x00\xbf"
+_AFTER_JUNK = re.compile(rb"MSH(?:" + _MARK + rb"){3}")
+_ENVELOPE_LINE = re.compile(rb"(?:(?<=[\r\n])|\A)[ \t]*(?:FHS|BHS|BTS|FTS)(?:" + _MARK + rb"|[\r\n]|\Z)")
+_ENVELOPE_NAMES = (b"FHS", b"BHS", b"BTS", b"FTS")
+_LINE_END = re.compile(rb"[\r\n]")
+_TRAILING_MARKERS = re.compile(r"(?:\x1c|\[(?:EOM|EOB|EOT|ETX|FS|CR|LF|SOM|SOB|STX|VT)\])+\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what one body may ask of us. Beyond them it is refused as a whole, in plain words."""
+
+    body_bytes: int = 64 * 1024 * 1024
+    messages: int = 10_000
+    segments: int = 250_000
+
+
+@dataclass(frozen=True, slots=True)
+class RawMessage:
+    """One message as it came: its own bytes, its segments, how it was read.
+
+    ``raw`` is exactly the sender's bytes from MSH to the next message (batch trailers not included), for keeping and hashing.
+    ``syntax`` is None if its separators are unusable; then there are no segments.
+    """
+
+    raw: bytes
+    decoded: Decoded
+    separators: Separators
+    segments: tuple[Segment, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def syntax(self) -> Syntax | None:
+        """The message's separators and character set."""
+        return self.separators.syntax
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a body of bytes holds. ``reason`` says why it cannot be taken apart, if it cannot."""
+
+    messages: tuple[RawMessage, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Counts of one pass over the batch segments of a body."""
+
+    findings: list[Finding] = field(default_factory=list)
+    open_batch: int | None = None
+    open_file: bool = False
+    batches: int = 0
+    seen: int = 0
+
+
+def split_body(body: bytes, *, limits: Limits | None = None) -> Body:
+    """The messages of ``body`` in order. Total: what is no message at all comes back as a reason."""
+    limits = limits or Limits()
+    if len(body) > limits.body_bytes:
+        return Body(reason=f"the body is larger than {limits.body_bytes} bytes")
+    text, findings = _without_marks(body)
+    if not text.strip(b" \t\r\n\x00\x0b\x1c"):
+        return Body(reason="the body is empty")
+    starts = [match.start() for match in _HEADER.finditer(text) if _starts_message(text, match.start())]
+    first = starts[0] if starts else len(text)
+    hidden = _AFTER_JUNK.search(text, 0, first + 3)
+    if hidden and hidden.start() < first:
+        starts.insert(0, hidden.start())
+        first = starts[0]
+    if not starts:
+        return Body(reason=_why_none(text), findings=findings)
+    if len(starts) > limits.messages:
+        return Body(reason=f"the body holds more than {limits.messages} messages")
+    if text.count(b"\r") + text.count(b"\n") > 2 * limits.segments:
+        return Body(reason=f"the body holds more than {limits.segments} segments")
+    return _taken_apart(text, starts, findings)
+
+
+def _starts_message(text: bytes, at: int) -> bool:
+    """MSH starts a message at a line start, or right behind the framing characters of another program."""
+    before = text[max(0, at - 32) : at].rstrip(b" \t")
+    if not before or before[-1:] in b"\r\n":
+        return at <= 32 or bool(before)
+    return before[-1:] in _FRAMING and _STANDARD_HEADER.match(text, at) is not None
+
+
+def _taken_apart(text: bytes, starts: list[int], findings: tuple[Finding, ...]) -> Body:
+    batch = _Batch(findings=list(findings))
+    _walk_envelope(text[: starts[0]], batch)
+    if _junk(text[: starts[0]]):
+        batch.findings.append(Finding("junk-before-message", "line 1", "text stood before the first MSH; it was skipped"))
+    messages = []
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        batch.seen += 1
+        raw = text[start:end]
+        wrapper = _ENVELOPE_LINE.search(raw) if any(name in raw for name in _ENVELOPE_NAMES) else None
+        if wrapper:
+            _walk_envelope(raw[wrapper.start() :], batch)
+            raw = raw[: wrapper.start()]
+        messages.append(_read_message(raw))
+    if batch.open_batch is not None:
+        batch.findings.append(Finding("batch-trailer-missing", "BTS", "a batch header (BHS) has no trailer (BTS)"))
+    if batch.open_file:
+        batch.findings.append(Finding("file-trailer-missing", "FTS", "a file header (FHS) has no trailer (FTS)"))
+    return Body(messages=tuple(messages), findings=tuple(batch.findings))
+
+
+def _without_marks(body: bytes) -> tuple[bytes, tuple[Finding, ...]]:
+    if body.startswith(_UTF8_BOM):
+        return body[3:], (Finding("byte-order-mark", "line 1", "a UTF-8 byte order mark stood before MSH; it was skipped"),)
+    codec = _UTF16.get(body[:2]) or _UTF16_BARE.get(body[:6])
+    if codec is None:
+        return body, ()
+    text = body.decode(codec, errors="replace").lstrip("\ufeff")
+    return text.encode("utf-8"), (Finding("utf-16", "line 1", "the body was UTF-16 and was read as such"),)
+
+
+def _junk(before: bytes) -> bytes:
+    return _ENVELOPE_LINE.split(before, maxsplit=1)[0].strip(b" \t\r\n\x0b")
+
+
+def _why_none(text: bytes) -> str:
+    if text.lstrip().startswith(b"<"):
+        return "no MSH segment: this looks like XML; HL7 v2 in its XML encoding is not read"
+    return "no MSH segment: the body is no HL7 v2 message"
+
+
+def _walk_envelope(text: bytes, batch: _Batch) -> None:
+    for line in _LINE_END.split(text):
+        name, mark = line.strip()[:3].decode("latin-1"), line.strip()[3:4]
+        if name not in ENVELOPE:
+            continue
+        count = line.strip().split(mark)[1].strip() if mark and line.strip().count(mark) else b""
+        _ENVELOPE_STEPS[name](batch, count)
+
+
+def _open_file(batch: _Batch, _: bytes) -> None:
+    batch.open_file = True
+
+
+def _open_batch(batch: _Batch, _: bytes) -> None:
+    if batch.open_batch is not None:
+        batch.findings.append(Finding("batch-trailer-missing", "BTS", "a batch header (BHS) has no trailer (BTS)"))
+    batch.open_batch = batch.seen
+    batch.batches += 1
+
+
+def _close_batch(batch: _Batch, count: bytes) -> None:
+    found = batch.seen - (batch.open_batch or 0)
+    if batch.open_batch is None:
+        batch.findings.append(Finding("batch-header-missing", "BHS", "a batch trailer (BTS) has no header (BHS)"))
+    batch.open_batch = None
+    _compare(batch, "batch-count-mismatch", "BTS-1", count, found, "messages")
+
+
+def _close_file(batch: _Batch, count: bytes) -> None:
+    if not batch.open_file:
+        batch.findings.append(Finding("file-header-missing", "FHS", "a file trailer (FTS) has no header (FHS)"))
+    batch.open_file = False
+    _compare(batch, "file-count-mismatch", "FTS-1", count, batch.batches, "batches")
+
+
+def _compare(batch: _Batch, code: str, where: str, declared: bytes, found: int, what: str) -> None:
+    if declared and (not declared.isdigit() or len(declared) > 9 or int(declared) != found):
+        said = declared.decode("ascii") if declared.isdigit() and len(declared) <= 9 else "something else"
+        batch.findings.append(Finding(code, where, f"the trailer says {said}, found were {found} {what}"))
+
+
+_ENVELOPE_STEPS = {"FHS": _open_file, "BHS": _open_batch, "BTS": _close_batch, "FTS": _close_file}
+
+
+def _read_message(raw: bytes) -> RawMessage:
+    head = _LINE_END.split(raw[:4096], maxsplit=1)[0]
+    decoded = decode(raw, _claims(head))
+    text = decoded.text.replace("\r\n", "\r").replace("\n", "\r")
+    findings = list(decoded.findings)
+    mark = text[3:4]
+    declared = text[4:].split("\r", 1)[0].split(mark, 1)[0]
+    separators = read_separators(mark, declared, decoded.codec)
+    if separators.syntax is None:
+        return RawMessage(raw, decoded, separators, (), tuple(findings))
+    findings += _about(separators)
+    if separators.leaked:
+        text = text.replace("\\\\", "\\").replace("\\r\r", "\r")
+    stripped = _TRAILING_MARKERS.sub("", text[-64:])
+    if len(stripped) != len(text[-64:]):
+        findings.append(Finding("junk-after-message", "MSH", "markers stood after the last segment; they were skipped"))
+        text = text[:-64] + stripped
+    segments, continued = split_segments(text.split("\r"), separators.syntax)
+    findings += [_continued(segments[at]) for at in continued[:20]]
+    findings += [_cut(segment) for segment in segments if len(segment.fields) > MAX_FIELDS]
+    return RawMessage(raw, decoded, separators, tuple(segments), tuple(findings))
+
+
+def _claims(head: bytes) -> tuple[str, ...]:
+    """MSH-18 before anything is decoded: charset names are ASCII."""
+    mark = head[3:4]
+    fields = head.split(mark, 18) if mark else []
+    if len(fields) < 18 or not fields[17]:
+        return ()
+    repetition = fields[1][1:2] or b"~"
+    return tuple(claim.decode("latin-1") for claim in fields[17].split(repetition, 8)[:8])
+
+
+def _about(separators: Separators) -> list[Finding]:
+    found = []
+    if separators.leaked:
+        found.append(Finding("separators-escaped", "MSH-2", "MSH-2 holds the escaping of another program; ^~\\& was read"))
+    if separators.unusual:
+        found.append(Finding("separators-unusual", "MSH-2", "MSH-2 is short or out of order; its characters kept their usual roles"))
+    if separators.assumed:
+        found.append(Finding("separators-missing", "MSH-2", "MSH-2 is empty; ^~\\& was assumed"))
+    return found
+
+
+def _continued(segment: Segment) -> Finding:
+    return Finding("continuation-line", segment.label, "lines without a segment name were read as its continuation")
+
+
+def _cut(segment: Segment) -> Finding:
+    return Finding("too-many-fields", segment.label, f"fields beyond {MAX_FIELDS} were left together unread")

@@ -1,0 +1,194 @@
+"""What a field reader sees of a message: the segments in its scope, by name, and a place to note doubts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from baton_formats.declaration import FieldMapping
+from baton_formats.findings import Envelope, Finding
+from baton_formats.hl7v2.segments import MAX_REPETITIONS, NULL, Cell, Segment
+from baton_formats.hl7v2.syntax import Syntax
+
+T = TypeVar("T")
+Convert = Callable[[Cell, "View"], T | None]
+Read = Callable[["View", FieldMapping], Any]
+MAX_FINDINGS = 200
+
+_PLACE = re.compile(r"([A-Z][A-Z0-9]{2})-(\d+)(?:\.(\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A field of a segment, and a component of it where one is meant: ``SCH-11.4``."""
+
+    segment: str
+    field: int
+    component: int = 1
+
+
+@lru_cache(maxsize=1024)
+def place_of(text: str) -> Place:
+    """The place ``text`` names. Raises ValueError for anything else: places are written by us, not by senders."""
+    match = _PLACE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} names no field")
+    return Place(match.group(1), int(match.group(2)), int(match.group(3) or 1))
+
+
+class View:
+    """The segments one fact is read from. Findings go into one list per message, shared by all its views."""
+
+    __slots__ = ("_by_name", "code", "envelope", "event", "findings", "segments", "syntax")
+
+    def __init__(
+        self,
+        segments: Iterable[Segment],
+        *,
+        syntax: Syntax,
+        findings: list[Finding],
+        envelope: Envelope,
+        code: str,
+        event: str,
+    ) -> None:
+        """``code`` and ``event`` are MSH-9.1 and MSH-9.2."""
+        self.segments = tuple(segments)
+        self.syntax = syntax
+        self.findings = findings
+        self.envelope = envelope
+        self.code = code
+        self.event = event
+        self._by_name: dict[str, list[Segment]] = {}
+        for segment in self.segments:
+            self._by_name.setdefault(segment.id, []).append(segment)
+
+    def narrowed(self, segments: Iterable[Segment]) -> View:
+        """The same message seen through fewer segments."""
+        return View(
+            segments,
+            syntax=self.syntax,
+            findings=self.findings,
+            envelope=self.envelope,
+            code=self.code,
+            event=self.event,
+        )
+
+    def all(self, name: str) -> list[Segment]:
+        """The segments called ``name``, in order."""
+        return self._by_name.get(name, [])
+
+    def first(self, name: str) -> Segment | None:
+        """The first segment called ``name``."""
+        found = self._by_name.get(name)
+        return found[0] if found else None
+
+    def cells(self, place: str) -> Iterator[Cell]:
+        """Every non-empty repetition of a field, in all segments of that name. The null ``""`` is left out."""
+        where = place_of(place)
+        for segment in self._by_name.get(where.segment, ()):
+            yield from self.cells_of(segment, where.field)
+
+    def cells_of(self, segment: Segment, number: int) -> Iterator[Cell]:
+        """Every non-empty repetition of one field of one segment. The null ``""`` is left out."""
+        raw = segment.field(number)
+        if not raw:
+            return
+        mark = self.syntax.repetition
+        if not mark or mark not in raw:
+            if raw != NULL:
+                yield Cell(raw, self.syntax, segment, number)
+            return
+        repetitions = raw.split(mark, MAX_REPETITIONS)
+        if len(repetitions) > MAX_REPETITIONS:
+            self.note("too-many-repetitions", segment.place(number), f"only the first {MAX_REPETITIONS} were read")
+        for repetition in repetitions[:MAX_REPETITIONS]:
+            if repetition and repetition != NULL:
+                yield Cell(repetition, self.syntax, segment, number)
+
+    def cell(self, place: str) -> Cell | None:
+        """The first non-empty repetition of a field."""
+        return next(self.cells(place), None)
+
+    def text(self, place: str) -> str | None:
+        """One component of the first non-empty repetition, decoded."""
+        where = place_of(place)
+        for cell in self.cells(place):
+            found = cell.text(where.component)
+            if found is not None:
+                return found
+        return None
+
+    def raw(self, place: str) -> str:
+        """A field of the first segment of that name, as sent."""
+        where = place_of(place)
+        segment = self.first(where.segment)
+        return segment.field(where.field) if segment else ""
+
+    def note(self, code: str, where: str, detail: str, *, refusing: bool = False) -> None:
+        """Record a doubt once. ``detail`` never repeats what the sender wrote about a person."""
+        if len(self.findings) < MAX_FINDINGS:
+            finding = Finding(code, where, detail, refusing)
+            if finding not in self.findings:
+                self.findings.append(finding)
+
+
+def first(convert: Convert[T]) -> Read:
+    """A reader of the first usable value, looking at ``path``, then at each of ``also``."""
+
+    def read(view: View, mapping: FieldMapping) -> T | None:
+        for place in (mapping.path, *mapping.also):
+            for cell in view.cells(place):
+                value = convert(cell, view)
+                if value is not None:
+                    return value
+        return None
+
+    return read
+
+
+def every(convert: Convert[T]) -> Read:
+    """A reader of all values of ``path`` and of each of ``also``, in that order, without repeats."""
+
+    def read(view: View, mapping: FieldMapping) -> tuple[T, ...]:
+        found: list[T] = []
+        for place in (mapping.path, *mapping.also):
+            for cell in view.cells(place):
+                value = convert(cell, view)
+                if value is not None and value not in found:
+                    found.append(value)
+        return tuple(found)
+
+    return read
+
+
+def text(cell: Cell, view: View) -> str | None:
+    """The first component as text."""
+    return cell.text(1)
+
+
+def text_at(component: int) -> Convert[str]:
+    """A converter to the text of one component."""
+
+    def convert(cell: Cell, view: View) -> str | None:
+        return cell.text(component)
+
+    return convert
+
+
+def whole_text(cell: Cell, view: View) -> str | None:
+    """The whole repetition as free text."""
+    return cell.whole().strip() or None
+
+
+def build(fields: Iterable[FieldMapping], view: View) -> dict[str, Any]:
+    """The values of a declaration's fields, ready to make a fact of. Fields that hold nothing are left out."""
+    values: dict[str, Any] = {}
+    for mapping in fields:
+        if mapping.read is not None:
+            value = mapping.read(view, mapping)
+            if value is not None and value != ():
+                values[mapping.target] = value
+    return values

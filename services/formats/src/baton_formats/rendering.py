@@ -1,0 +1,197 @@
+"""Facts and results as plain JSON values and back: what the command line prints and reads."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar, cast
+
+from baton_formats import facts as facts_module
+from baton_formats import findings as findings_module
+from baton_formats.facts import FACT_TYPES, Fact, PartialTime
+from baton_formats.findings import Message, ReadResult
+
+Plain = dict[str, Any]
+T = TypeVar("T")
+
+_KINDS: dict[str, type[Fact]] = {fact_type.kind: fact_type for fact_type in FACT_TYPES}
+
+
+class NotAFact(ValueError):
+    """The plain value does not describe a fact; the message names the place, never the content."""
+
+
+def to_plain(value: object) -> Any:
+    """Any fact or part of one as JSON values: empty fields left out, bytes as base64.
+
+    A time is its ISO text, or ``{"unreadable": text}`` where it could not be read.
+    """
+    if value is None or isinstance(value, str | int | float | bool):
+        return value.value if isinstance(value, Enum) else value
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, tuple):
+        return [to_plain(item) for item in value]
+    if isinstance(value, PartialTime):
+        return value.iso if value.iso is not None else {"unreadable": value.text}
+    return _object_to_plain(value)
+
+
+def _object_to_plain(value: object) -> Plain:
+    if not is_dataclass(value) or isinstance(value, type):
+        raise TypeError(f"no plain form for {type(value).__name__}")
+    plain: Plain = {}
+    kind = getattr(type(value), "kind", None)
+    if isinstance(kind, str):
+        plain["kind"] = kind
+    for name, empty in _rendered_fields(type(value)):
+        item = getattr(value, name)
+        if item is not None and item != () and item != empty:
+            plain[name] = to_plain(item)
+    return plain
+
+
+@cache
+def _rendered_fields(cls: type) -> tuple[tuple[str, object], ...]:
+    """Names with the value that may be left out, which is the default of the field."""
+    return tuple((f.name, None if f.default is MISSING else f.default) for f in fields(cls))
+
+
+def message_to_plain(message: Message) -> Plain:
+    """One message as the command line prints it."""
+    plain: Plain = {"type": message.type}
+    if message.segments is not None:
+        plain["segments"] = message.segments
+    if message.entries is not None:
+        plain["entries"] = message.entries
+    if message.envelope is not None:
+        plain["envelope"] = to_plain(message.envelope)
+    plain["facts"] = [to_plain(fact) for fact in message.facts]
+    plain["findings"] = [to_plain(finding) for finding in message.findings]
+    return plain
+
+
+def result_to_plain(result: ReadResult) -> Plain:
+    """``{"format", "outcome", "reason", "messages", "findings"}``, the last only where the body has any."""
+    plain: Plain = {
+        "format": result.format.value,
+        "outcome": result.outcome.value,
+        "reason": result.reason,
+        "messages": [message_to_plain(message) for message in result.messages],
+    }
+    if result.findings:
+        plain["findings"] = [to_plain(finding) for finding in result.findings]
+    return plain
+
+
+def fact_from_plain(plain: Mapping[str, Any]) -> Fact:
+    """The fact that ``to_plain`` rendered. Raises :class:`NotAFact` for an unknown kind, field or type."""
+    kind = plain.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise NotAFact("kind: no such kind of fact")
+    return from_plain(_KINDS[kind], plain)
+
+
+def from_plain(cls: type[T], plain: Mapping[str, Any], *, where: str = "") -> T:
+    """One dataclass of :mod:`facts` or :mod:`findings` from its plain form. Raises :class:`NotAFact`."""
+    if not isinstance(plain, Mapping):
+        raise NotAFact(f"{where or cls.__name__}: an object is expected")
+    readers = _field_readers(cast(Any, cls))
+    values: dict[str, Any] = {}
+    for name, value in plain.items():
+        if name == "kind" and "kind" not in readers:
+            continue
+        if name not in readers:
+            raise NotAFact(f"{where}{'.' if where else ''}{name}: no such field")
+        values[name] = readers[name](value, f"{where}{'.' if where else ''}{name}")
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise NotAFact(f"{where or cls.__name__}: a required field is missing") from error
+
+
+_Reader = Callable[[Any, str], Any]
+
+
+@cache
+def _field_readers(cls: type) -> dict[str, _Reader]:
+    namespace = {**vars(facts_module), **vars(findings_module)}
+    hints = typing.get_type_hints(cls, globalns=namespace)
+    return {f.name: _reader(hints[f.name]) for f in fields(cls)}
+
+
+def _reader(hint: Any) -> _Reader:
+    origin = typing.get_origin(hint)
+    if origin in (types.UnionType, typing.Union):
+        members = [m for m in typing.get_args(hint) if m is not type(None)]
+        if len(members) == 1:
+            return _optional(_reader(members[0]))
+        return lambda value, where: fact_from_plain(value)
+    if origin is tuple:
+        return _sequence(_reader(typing.get_args(hint)[0]))
+    if hint is bytes:
+        return _bytes
+    if hint is PartialTime:
+        return _time
+    if is_dataclass(hint):
+        cls = cast(type, hint)
+        return lambda value, where: from_plain(cls, value, where=where)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return _member(hint)
+    return _scalar(hint)
+
+
+def _optional(inner: _Reader) -> _Reader:
+    return lambda value, where: None if value is None else inner(value, where)
+
+
+def _sequence(inner: _Reader) -> _Reader:
+    def read(value: Any, where: str) -> tuple[Any, ...]:
+        if not isinstance(value, list | tuple):
+            raise NotAFact(f"{where}: a list is expected")
+        return tuple(inner(item, f"{where}[{index}]") for index, item in enumerate(value))
+
+    return read
+
+
+def _member(enum: type[Enum]) -> _Reader:
+    def read(value: Any, where: str) -> Enum:
+        try:
+            return enum(value)
+        except ValueError:
+            raise NotAFact(f"{where}: not one of the known words") from None
+
+    return read
+
+
+def _scalar(expected: type) -> _Reader:
+    def read(value: Any, where: str) -> Any:
+        if type(value) is not expected:
+            raise NotAFact(f"{where}: {expected.__name__} is expected")
+        return value
+
+    return read
+
+
+def _bytes(value: Any, where: str) -> bytes:
+    if not isinstance(value, str):
+        raise NotAFact(f"{where}: base64 text is expected")
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise NotAFact(f"{where}: base64 text is expected") from None
+
+
+def _time(value: Any, where: str) -> PartialTime:
+    if isinstance(value, Mapping) and isinstance(value.get("unreadable"), str):
+        return PartialTime(text=value["unreadable"])
+    time = PartialTime(iso=value) if isinstance(value, str) else PartialTime()
+    if time.precision is None:
+        raise NotAFact(f"{where}: an ISO 8601 time is expected")
+    return time

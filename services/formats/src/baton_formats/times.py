@@ -1,0 +1,109 @@
+"""Dates and times as senders write them, kept exactly as precise as they are: ISO 8601 and HL7 forms."""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+
+from baton_formats.facts import PartialTime
+
+_ISO = re.compile(
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)"
+    r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?\s?([Zz]|[+-]\d\d:?\d\d)?)?)?)?"
+)
+_HL7 = re.compile(
+    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,12}))?)?)?)?)?)?"
+    r"([Zz]|[+-]\d{2}(?::?\d{2})?)?"
+)
+
+
+def parse_iso(text: str) -> PartialTime:
+    """A FHIR ``date``, ``dateTime`` or ``instant``, total: what is no such thing comes back as ``text`` only.
+
+    Seconds may be missing, the offset may lack its colon; nothing is added that was not there.
+    """
+    return _built(_ISO.fullmatch(text), text)
+
+
+def parse_hl7(text: str) -> PartialTime:
+    """An HL7 v2 DT, DTM or TS (first component) or a C-CDA TS: ``YYYY[MM[DD[HH[MM[SS[.f]]]]]][±ZZ[ZZ]]``.
+
+    Total: ``Aug 15, 1942`` or ``19999999`` come back as ``text`` only. An offset of a date without a time is
+    dropped, since a date has none; an offset of hours only (``-08``) gets its minutes.
+    """
+    return _built(_HL7.fullmatch(text.strip()), text)
+
+
+def hl7_text(time: PartialTime) -> str | None:
+    """The HL7 v2 form of a time, as precise as it is; None if it could not be read."""
+    if time.iso is None:
+        return None
+    body, zone = _split_zone(time.iso)
+    digits = body.replace("-", "").replace(":", "").replace("T", "")
+    return digits + ("+0000" if zone == "Z" else zone.replace(":", ""))
+
+
+def fhir_text(time: PartialTime, *, default_zone: str | None = None) -> str | None:
+    """The FHIR R4 ``dateTime`` of a time, None if it could not be read.
+
+    FHIR wants seconds and an offset with every time of day: missing minutes and seconds become ``00``;
+    without any offset (none given, no ``default_zone``) only the date is written: a wrong moment is worse.
+    """
+    if time.iso is None:
+        return None
+    if "T" not in time.iso:
+        return time.iso
+    body, zone = _split_zone(time.iso)
+    zone = zone or default_zone or ""
+    if not zone:
+        return body[:10]
+    return body + {2: ":00:00", 5: ":00"}.get(len(body) - 11, "") + zone
+
+
+def _split_zone(iso: str) -> tuple[str, str]:
+    if "T" not in iso:
+        return iso, ""
+    if iso.endswith("Z"):
+        return iso[:-1], "Z"
+    if len(iso) > 6 and iso[-6] in "+-" and iso[-3] == ":":
+        return iso[:-6], iso[-6:]
+    return iso, ""
+
+
+def _built(match: re.Match[str] | None, text: str) -> PartialTime:
+    if match is None or not _exists(match):
+        return PartialTime(text=text)
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    iso = "-".join(part for part in (year, month, day) if part)
+    if hour is None:
+        return PartialTime(iso=iso)
+    iso += "T" + ":".join(part for part in (hour, minute, second) if part)
+    if fraction:
+        iso += "." + fraction
+    return PartialTime(iso=iso + _zone(zone))
+
+
+def _zone(zone: str | None) -> str:
+    if not zone:
+        return ""
+    if zone in "Zz":
+        return "Z"
+    digits = zone[1:].replace(":", "")
+    return f"{zone[0]}{digits[:2]}:{digits[2:] or '00'}"
+
+
+def _exists(match: re.Match[str]) -> bool:
+    year, month, day, hour, minute, second = (None if p is None else int(p) for p in match.groups()[:6])
+    if year is None or year == 0 or (month is not None and not 1 <= month <= 12):
+        return False
+    if day is not None and (month is None or not 1 <= day <= monthrange(year, month)[1]):
+        return False
+    in_day = (hour or 0) <= 23 and (minute or 0) <= 59 and (second or 0) <= 60
+    return in_day and _offset_exists(match.group(8))
+
+
+def _offset_exists(zone: str | None) -> bool:
+    if not zone or zone in "Zz":
+        return True
+    digits = zone[1:].replace(":", "")
+    return int(digits[:2]) <= 14 and int(digits[2:] or 0) <= 59

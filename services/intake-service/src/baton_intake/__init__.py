@@ -1,0 +1,1 @@
+"""Receives referrals: the request, the patient's identity, triage and ending."""

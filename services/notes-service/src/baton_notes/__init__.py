@@ -1,0 +1,1 @@
+"""Sends the notes and hands care back."""

@@ -1,0 +1,1 @@
+"""Keeps the referring office informed, with proof."""

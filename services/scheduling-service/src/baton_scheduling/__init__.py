@@ -1,0 +1,1 @@
+"""Schedules the patient: appointments and the visit."""
