@@ -16,9 +16,10 @@ _REPORTS: Final = frozenset({DocumentKind.FINAL, DocumentKind.ADDENDUM})
 class Note:
     """One note as its facts leave it.
 
-    `version` is the highest signed one, `delivered` the highest that the referrer has (0: none). `report` marks what
-    belongs in the referrer's hands; an interim note and its correction do not. `final_from` is the version since
-    which it is a signed final report (0: it is none): only delivery of that or a later version closes anything.
+    `version` is the highest signed one, `delivered` the highest that the referrer has (0: none). `report`
+    marks what belongs in the referrer's hands; an interim note and its correction do not. `final_from` is
+    the version since which it is a signed final report (0: it is none): only delivery of that or a later
+    version closes anything.
     """
 
     id: str
@@ -48,7 +49,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class DocumentLine:
-    """What the documents line says by itself. `returned` is how care went back, if it did and that still holds."""
+    """What the documents line says by itself.
+
+    `returned` is how care went back, if it did and that still holds.
+    """
 
     notes: tuple[Note, ...] = ()
     returned: Ack | None = None

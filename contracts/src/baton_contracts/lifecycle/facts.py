@@ -14,8 +14,8 @@ _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 class Fact:
     """Something that happened to one referral, as its line records it.
 
-    `type` is an event type (`referral.accepted.v1`), `occurred_at` an aware moment, `attributes` whatever else the
-    event's data holds.
+    `type` is an event type (`referral.accepted.v1`), `occurred_at` an aware moment, `attributes` whatever
+    else the event's data holds.
     """
 
     type: str

@@ -40,7 +40,7 @@ class Lines:
 
     @classmethod
     def load(cls, dumped: Mapping[str, Any]) -> "Lines":
-        """The lines that `dump` wrote; members it does not know are passed over, missing ones take their default."""
+        """The lines that `dump` wrote; unknown members are passed over, missing ones take their default."""
         loaded: Lines = _load(cls, dumped)
         return loaded
 
@@ -70,9 +70,7 @@ def join(request: RequestLine, appointments: AppointmentLine, documents: Documen
     )
 
 
-def _state(
-    request: RequestLine, appointments: AppointmentLine, documents: DocumentLine
-) -> State | None:
+def _state(request: RequestLine, appointments: AppointmentLine, documents: DocumentLine) -> State | None:
     """The first of these that holds."""
     if request.in_error:
         return State.ENTERED_IN_ERROR
@@ -150,7 +148,7 @@ def _dump(value: Any) -> Any:
 
 
 def _load(kind: Any, dumped: Any) -> Any:
-    """Rebuild a value of an annotated kind: a dataclass, an optional, a tuple of one kind, an enum, a moment."""
+    """Rebuild a value of its annotated kind: dataclass, optional, tuple of one kind, enum or moment."""
     choices = [choice for choice in get_args(kind) if choice not in (NoneType, ...)]
     if dumped is None:
         return None
@@ -165,5 +163,3 @@ def _load(kind: Any, dumped: Any) -> Any:
     if kind is datetime:
         return datetime.fromisoformat(dumped)
     return kind(dumped) if isinstance(kind, type) and issubclass(kind, Enum) else dumped
-
-

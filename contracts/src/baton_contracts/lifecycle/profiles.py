@@ -19,7 +19,10 @@ class CancelRight(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PartnerProfile:
-    """The rules of one kind of partner. `reopens` are the endings from which this partner lets a referral go on."""
+    """The rules of one kind of partner.
+
+    `reopens` are the endings from which this partner lets a referral go on.
+    """
 
     name: str
     cancels: CancelRight = CancelRight.REQUEST

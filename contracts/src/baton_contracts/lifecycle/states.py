@@ -104,8 +104,8 @@ class Hold:
 class Appointment:
     """One appointment as its facts leave it.
 
-    `no_shows` counts missed times that were not undone; `before` is the status that a completed visit replaced,
-    restored when that visit is retracted.
+    `no_shows` counts missed times that were not undone; `before` is the status that a completed visit
+    replaced, restored when that visit is retracted.
     """
 
     id: str
@@ -126,9 +126,10 @@ class Appointment:
 class Position:
     """Where a referral stands: the join of its lines.
 
-    `state` and `stage` are None only while nothing was received. `resume_to` is where a refused cancellation leads,
-    or the state itself during a hold. `reason` is the ending's. `next_appointment` is the live one that starts first,
-    `last_appointment` the one most recently ended. `accepted` tells whether somebody took it, whatever came later.
+    `state` and `stage` are None only while nothing was received. `resume_to` is where a refused
+    cancellation leads, or the state itself during a hold. `reason` is the ending's. `next_appointment` is
+    the live one that starts first, `last_appointment` the one most recently ended. `accepted` tells whether
+    somebody took it, whatever came later.
     """
 
     state: State | None

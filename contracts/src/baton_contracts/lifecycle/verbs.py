@@ -1,4 +1,7 @@
-"""Which commands are legal now, for whom, and with which reasons. Reports are never refused; commands may be."""
+"""Which commands are legal now, for whom, and with which reasons.
+
+Reports are never refused; commands may be.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,7 +78,7 @@ class RefusalCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A command that is not legal now. `detail` is fit for a problem document: codes only, nothing of the patient."""
+    """A command that is not legal now. `detail` is fit for a problem document: it names codes only."""
 
     code: RefusalCode
     detail: str
@@ -188,7 +191,7 @@ def reasons(verb: Verb) -> tuple[str, ...]:
 
 
 def sender_cancellation(position: Position, profile: PartnerProfile) -> Verb:
-    """What a sender's cancellation means: done at once where its profile says so, else a request that we answer."""
+    """What a sender's cancellation means: done at once where its profile says so, else a request."""
     return Verb.CANCEL if profile.cancels_directly(position) else Verb.REQUEST_CANCEL
 
 
@@ -196,7 +199,9 @@ def appointment_refusal(status: AppointmentStatus, verb: Verb) -> Refusal | None
     """Why this cannot be done to an appointment of this status, or None when it can. Total."""
     if verb in _APPOINTMENT_VERBS[status]:
         return None
-    return Refusal(RefusalCode.ILLEGAL_TRANSITION, f"{verb} is not possible while the appointment is {status}")
+    return Refusal(
+        RefusalCode.ILLEGAL_TRANSITION, f"{verb} is not possible while the appointment is {status}"
+    )
 
 
 _LIVE_VERBS: Final = frozenset(
@@ -215,8 +220,8 @@ _APPOINTMENT_VERBS: Final[Mapping[AppointmentStatus, frozenset[Verb]]] = Mapping
         AppointmentStatus.BOOKED: _LIVE_VERBS,
         AppointmentStatus.RESCHEDULED: _LIVE_VERBS,
         AppointmentStatus.ARRIVED: _LIVE_VERBS - {Verb.RESCHEDULE, Verb.ARRIVE},
-        # A cancellation may follow a no-show (S15 after S26), and a missed time may be rebooked as the same one.
-        AppointmentStatus.NO_SHOW: _LIVE_VERBS - {Verb.NO_SHOW, Verb.ARRIVE} | {Verb.REINSTATE},
+        # A cancellation may follow a no-show (S15 after S26), and a missed time may be rebooked as the same
+        one.AppointmentStatus.NO_SHOW: _LIVE_VERBS - {Verb.NO_SHOW, Verb.ARRIVE} | {Verb.REINSTATE},
         AppointmentStatus.CANCELLED: frozenset(
             {Verb.REINSTATE, Verb.COMPLETE, Verb.NO_SHOW, Verb.MARK_APPOINTMENT_IN_ERROR}
         ),
@@ -235,7 +240,7 @@ def _particular(position: Position, verb: Verb, by: Party, profile: PartnerProfi
     if verb is Verb.RELEASE and position.hold is None:
         return Refusal(RefusalCode.ILLEGAL_TRANSITION, "there is no hold")
     if verb in (Verb.CANCEL, Verb.CONFIRM_CANCEL) and position.resume_to is State.SEEN:
-        return Refusal(RefusalCode.ALREADY_SEEN, "the patient was seen: refuse the cancellation, the outcome follows")
+        return Refusal(RefusalCode.ALREADY_SEEN, "the patient was seen: refuse it, the outcome follows")
     if verb is Verb.CANCEL and by is Party.SENDER and not profile.cancels_directly(position):
         return Refusal(RefusalCode.NOT_FOR_PARTNER, "this sender requests a cancellation")
     if verb is Verb.REOPEN and (position.state not in profile.reopens or position.redirected_to):

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import BindParameter, bindparam, select
 
 from baton_contracts.envelope import Envelope, MalformedEnvelope
 from baton_contracts.topics import address_of
@@ -19,7 +19,7 @@ from baton_chassis.commands import Caller
 from baton_chassis.database import Database, Row, Statement, among
 from baton_chassis.dispatcher import Dispatcher
 from baton_chassis.errors import Busy, Poison
-from baton_chassis.failpoints import failpoint
+from baton_chassis.failpoints import declare, failpoint
 from baton_chassis.log.port import EventLog, LogConsumer, Partition, Record
 from baton_chassis.signals import Signal
 from baton_chassis.tables import ChassisTables
@@ -28,6 +28,7 @@ from baton_chassis.writer import Fenced, Stale, Writer
 
 EventHandler = Callable[[Envelope, Work], Awaitable[None]]
 
+AFTER_COMMIT = declare("consumer.after_commit", "applied and committed, the log not told yet")
 MAX_RECORDS = 200
 TRIES_BEFORE_PARKING = 3
 LONGEST_BACKOFF = 30.0
@@ -52,7 +53,7 @@ class ConsumerStatements:
 
     def __init__(self, tables: ChassisTables) -> None:
         o, s, p = tables.consumer_offset, tables.consumer_seen, tables.parked
-        mine = bindparam("consumer")
+        mine: BindParameter[str] = bindparam("consumer")
         self.places = Statement(
             select(o.c.topic, o.c.partition, o.c.next).where(o.c.consumer == mine, o.c.log_id == bindparam("log_id"))
         )
@@ -153,7 +154,7 @@ class Consumer:
                     *(self._apply_patiently(p, records) for p, records in held.items()), return_exceptions=True
                 )
             offsets = _places_of(done)
-            failpoint("consumer.after_commit")
+            failpoint(AFTER_COMMIT)
             await member.commit(offsets)
             if self._progress is not None:
                 self._progress.knock()
@@ -178,7 +179,7 @@ class Consumer:
         delay = 0.2
         while True:
             try:
-                await self._apply_all(partition, records)
+                await self.apply(partition, records)
                 return partition, self._places[partition]
             except Busy as error:
                 self._on_failure("consumer", error)
@@ -187,7 +188,11 @@ class Consumer:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LONGEST_BACKOFF)
 
-    async def _apply_all(self, partition: Partition, records: Sequence[Record]) -> None:
+    async def apply(self, partition: Partition, records: Sequence[Record]) -> None:
+        """Apply records of one partition, each exactly once; what can never be applied is parked.
+
+        Raises ``Busy`` (nothing more was applied, try again) and ``Fenced`` (another owner has moved on).
+        """
         todo = [record for record in records if record.offset >= (self._places.get(partition) or 0)]
         if not todo:
             return
@@ -200,7 +205,7 @@ class Consumer:
                 await self._apply_or_park(partition, todo[0], error)
                 return
             for record in todo:
-                await self._apply_all(partition, [record])
+                await self.apply(partition, [record])
 
     async def _apply_or_park(self, partition: Partition, record: Record, error: Exception) -> None:
         for _ in range(TRIES_BEFORE_PARKING - 1):
@@ -244,7 +249,7 @@ class Consumer:
             log_id=self._log.log_id,
             topic=partition.topic,
             partition=partition.number,
-            expected=self._places[partition],
+            expected=self._places.get(partition),
             next=following,
         )
 

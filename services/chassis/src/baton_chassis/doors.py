@@ -17,7 +17,7 @@ from starlette.datastructures import Headers
 from baton_chassis import problems
 from baton_chassis.access import Principal
 from baton_chassis.clock import Clock
-from baton_chassis.commands import Caller, Command, IdempotencyKey, Reply
+from baton_chassis.commands import Caller, Command, Decided, IdempotencyKey, Reply, Submit
 from baton_chassis.errors import Fault, Invalid
 from baton_chassis.ids import Ids
 from baton_chassis.problems import ProblemType, Render
@@ -35,29 +35,6 @@ MAX_BODY = 10_000_000
 _METHODS = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE"})
 _SCOPE = re.compile(r"[a-z]+:[a-z]+|(system|user)/[A-Za-z]+\.c?r?u?d?s?")
 _PARAMETER = re.compile(r"\{([a-z_]+)(?::path)?\}")
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """What became of a command; ``replayed`` when the answer was given before to the same Idempotency-Key."""
-
-    reply: Reply
-    replayed: bool = False
-
-
-class Submit(Protocol):
-    """Has a command decided and written. Raises refusals, ``Busy`` when it should be tried again."""
-
-    async def __call__(
-        self,
-        command: Command,
-        caller: Caller,
-        *,
-        key: IdempotencyKey | None = None,
-        if_match: int | None = None,
-    ) -> Decided:
-        """The answer, given only after the transaction that holds it was committed."""
-        ...
 
 
 class Admit(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import BindParameter, bindparam, select
 
 from baton_chassis.codec import CommandCodec
 from baton_chassis.database import Database, Row, Statement
@@ -23,7 +23,7 @@ class ReadStatements:
 
     def __init__(self, tables: ChassisTables) -> None:
         i, w = tables.identifier, tables.waiting
-        practice = bindparam("practice_id")
+        practice: BindParameter[str] = bindparam("practice_id")
         self.identifier = Statement(
             select(i.c.target, i.c.version).where(
                 i.c.practice_id == practice,

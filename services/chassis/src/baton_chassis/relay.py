@@ -15,11 +15,12 @@ from baton_contracts.envelope import Envelope, headers
 
 from baton_chassis.database import Database, Row, Statement, among, database_now
 from baton_chassis.errors import Busy
-from baton_chassis.failpoints import failpoint
+from baton_chassis.failpoints import declare, failpoint
 from baton_chassis.log.port import Draft, EventLog
 from baton_chassis.signals import Signal
 from baton_chassis.tables import ChassisTables
 
+AFTER_SEND = declare("relay.after_send", "the log has the events, the outbox still too")
 LEASE_SECONDS = 5
 RENEW_SECONDS = 1.5
 BATCH = 500
@@ -130,7 +131,7 @@ class Relay:
             return False
         async with self._renewing():
             await self._log.append([_draft(row) for row in rows])
-        failpoint("relay.after_send")
+        failpoint(AFTER_SEND)
         await self._run(self._statements.delete, numbers=[row["number"] for row in rows])
         self.published += len(rows)
         return True

@@ -32,7 +32,7 @@ from baton_chassis.mounting import mount, new_app
 from baton_chassis.reads import Reader, UnitSnapshot
 from baton_chassis.relay import Relay
 from baton_chassis.repository import Repository
-from baton_chassis.sealing import Keyring, RootKey
+from baton_chassis.sealing import Keyring, RootKeys
 from baton_chassis.settings import ChassisSettings
 from baton_chassis.signals import Signal
 from baton_chassis.tables import ChassisTables
@@ -86,7 +86,7 @@ class Environment:
     ids: Ids
     log: EventLog
     open_database: Callable[[str], Database]
-    root_key: RootKey
+    root_keys: RootKeys
     admit: Admit
     contents: ContentClient
     process: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
@@ -116,8 +116,8 @@ class Service:
     def _build_core(self) -> None:
         definition, environment = self.definition, self.environment
         self.codec = CommandCodec(definition.commands)
-        stored = StoredKeys(database=self.database, tables=definition.tables, clock=environment.clock)
-        self.keyring = Keyring(environment.root_key, stored)
+        stored = StoredKeys(database=self.database, tables=definition.tables)
+        self.keyring = Keyring(environment.root_keys, stored)
         self.snapshot = UnitSnapshot(
             database=self.database, tables=definition.tables, keyring=self.keyring, codec=self.codec
         )

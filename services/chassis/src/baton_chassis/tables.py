@@ -202,9 +202,9 @@ def chassis_tables(metadata: MetaData) -> ChassisTables:
             "practice_key",
             metadata,
             Column("practice_id", Text, primary_key=True),
-            Column("position", Integer, primary_key=True, comment="1 is the first key; a rotation takes the next"),
+            Column("number", Integer, primary_key=True, comment="1 is the first key; a rotation takes the next"),
             Column("kid", LargeBinary, nullable=False),
             Column("wrapped", LargeBinary, nullable=False),
-            Column("created_at", Instant, nullable=False),
+            Column("active_from", Instant, nullable=False),
         ),
     )

@@ -18,12 +18,14 @@ from baton_chassis.commands import Reply
 from baton_chassis.database import Database, Row, RowConflict, Session
 from baton_chassis.database.port import OutcomeUnknown
 from baton_chassis.errors import ChassisError, Contended, KeyReused, Unavailable
-from baton_chassis.failpoints import failpoint
+from baton_chassis.failpoints import declare, failpoint
 from baton_chassis.ids import Ids
 from baton_chassis.sealing import Keyring
 from baton_chassis.work import KeyClaim, Publication, WriteSet
 from baton_chassis.writing import Rendered, Renderer, WriteStatements, identifier_row
 
+BEFORE_COMMIT = declare("writer.before_commit", "inside the transaction, everything written, nothing committed")
+AFTER_COMMIT = declare("writer.after_commit", "committed, no caller answered yet")
 LARGEST_BATCH = 64
 
 
@@ -161,7 +163,7 @@ class Writer:
             async with self._database.transaction() as session:
                 await self._check(session, batch)
                 await self._write(session, batch)
-                failpoint("writer.before_commit")
+                failpoint(BEFORE_COMMIT)
         except _Losers as losers:
             await self._set_aside(batch, losers)
         except OutcomeUnknown:
@@ -169,7 +171,7 @@ class Writer:
         except Exception as error:
             await self._isolate(batch, error)
         else:
-            failpoint("writer.after_commit")
+            failpoint(AFTER_COMMIT)
             self._answer(batch)
 
     def _answer(self, batch: list[_Item]) -> None:

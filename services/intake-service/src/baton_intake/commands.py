@@ -65,6 +65,7 @@ class ReceiveMessage(Command):
     location: ClassVar[str] = "/v1/artifacts/{id}"
 
     received: Received
+    content: bytes
     findings: tuple[Finding, ...] = ()
     referral: ReceiveReferral
 
@@ -76,4 +77,5 @@ class KeepRefused(Command):
     location: ClassVar[str] = "/v1/artifacts/{id}"
 
     received: Received
+    content: bytes
     findings: tuple[Finding, ...] = ()

@@ -1,20 +1,20 @@
-"""Appending to Kafka: idempotent, pipelined, with an end to every wait, and a new producer when one is broken."""
+"""Appending to Kafka: idempotent, pipelined, with an end to every wait, and a new producer when one is
+broken.
+"""
 
 import asyncio
-import contextlib
-import logging
 from collections.abc import Mapping, Sequence
 
 from aiokafka import AIOKafkaProducer
 
-from baton_chassis.log.port import AppendCounters, Draft
+from baton_chassis.log.kafka_closing import abandon_producer, close_producer
 from baton_chassis.log.kafka_settings import CLIENT_ERRORS, KafkaSettings, unavailable
+from baton_chassis.log.port import AppendCounters, Draft
 from baton_contracts.topics import partition_for
 
-_LINGER_MS = 1
+_LINGER_MS = 0
 _BATCH_BYTES = 128 * 1024
 _REQUEST_BYTES = 1_048_576
-_logger = logging.getLogger(__name__)
 
 
 class _Producer:
@@ -37,7 +37,9 @@ class _Producer:
         await self._client.start()
 
     async def send(self, drafts: Sequence[Draft], partitions: Mapping[str, int]) -> None:
-        """Returns when all are acknowledged. Raises one of CLIENT_ERRORS, TimeoutError when another call broke it."""
+        """Returns when all are acknowledged. Raises one of CLIENT_ERRORS, TimeoutError when another call
+        broke it.
+        """
         async with asyncio.timeout(self._settings.times.append) as limit:
             self._waiting.add(limit)
             try:
@@ -51,7 +53,7 @@ class _Producer:
             value=draft.value,
             key=draft.key,
             partition=partition_for(draft.key, partitions),
-            headers=draft.headers,
+            headers=list(draft.headers),
         )
         return acknowledged
 
@@ -62,33 +64,13 @@ class _Producer:
         for limit in self._waiting:
             limit.reschedule(now)
 
-    async def close(self, *, flush: bool) -> None:
-        """Close in order while the cluster answers, else by force. Never raises."""
-        try:
-            async with asyncio.timeout(self._settings.times.close):
-                if flush:
-                    await self._client.stop()
-                    return
-        except CLIENT_ERRORS as error:
-            _logger.warning("Kafka producer did not close in order: %s", type(error).__name__)
-        await self._abandon()
+    async def close(self) -> None:
+        """Deliver what is on its way, within limits, and close."""
+        await close_producer(self._client, patience_seconds=self._settings.times.close)
 
-    async def _abandon(self) -> None:
-        # `stop` waits for every batch to be delivered, which an idempotent producer tries for ever. So: connections
-        # first (what waits for an answer fails), then the task that would send again, then what is left.
-        client, sender = self._client.client, self._client._sender
-        self._client._closed = True
-        with contextlib.suppress(*CLIENT_ERRORS):
-            async with asyncio.timeout(self._settings.times.close):
-                await client.close()
-        task = sender.sender_task
-        if task is not None:
-            for _ in range(2):  # the first cancellation makes it wait for its requests, the second ends those
-                task.cancel()
-                await asyncio.wait([task], timeout=0.2)
-        with contextlib.suppress(*CLIENT_ERRORS):
-            async with asyncio.timeout(self._settings.times.close):
-                await client.close()
+    async def abandon(self) -> None:
+        """Close now."""
+        await abandon_producer(self._client)
 
 
 class Appender:
@@ -121,7 +103,7 @@ class Appender:
             async with asyncio.timeout(self._settings.times.append):
                 await producer.start()
         except BaseException as error:
-            await producer.close(flush=False)
+            await producer.abandon()
             if isinstance(error, CLIENT_ERRORS):
                 raise unavailable("connecting to append", error) from error
             raise
@@ -134,11 +116,11 @@ class Appender:
         if self._producer is producer:
             self._producer = None
         self._counters.recreated += 1
-        await producer.close(flush=False)
+        await producer.abandon()
 
     async def close(self) -> None:
         """Wait for what is on its way, within limits, and close."""
         async with self._starting:
             producer, self._producer = self._producer, None
         if producer is not None:
-            await producer.close(flush=True)
+            await producer.close()

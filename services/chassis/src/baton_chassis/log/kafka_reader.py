@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
+from baton_chassis.log.kafka_closing import close_consumer
 from baton_chassis.log.kafka_settings import CLIENT_ERRORS, KafkaSettings, unavailable
 from baton_chassis.log.port import LogError, OffsetOutOfRange, Partition, Record, UnknownTopic
 
@@ -44,10 +45,9 @@ class Reader:
 
     async def create_topics(self, names: Sequence[str], partitions: int) -> None:
         """See `EventLog.ensure_topics`."""
-        topics = [
-            NewTopic(name, partitions, self._settings.replication_factor, topic_configs=_KEPT_FOR_EVER)
-            for name in names
-        ]
+        topics = [NewTopic(name, partitions, 1, topic_configs=_KEPT_FOR_EVER) for name in names]
+        for topic in topics:
+            topic.replication_factor = self._settings.replication_factor  # its constructor refuses -1, Kafka does not
         async with self._admin("creating topics") as admin:
             answer = await admin.create_topics(topics)
             for name, code, *_ in answer.topic_errors:
@@ -106,9 +106,7 @@ class Reader:
         async with self._turn:
             await self._drop()
 
-    async def _ask(
-        self, topic: str, question: Callable[[AIOKafkaConsumer], Awaitable[_Answer]]
-    ) -> _Answer:
+    async def _ask(self, topic: str, question: Callable[[AIOKafkaConsumer], Awaitable[_Answer]]) -> _Answer:
         async with self._turn:
             try:
                 async with asyncio.timeout(self._settings.times.append):
@@ -139,7 +137,7 @@ class Reader:
     async def _drop(self) -> None:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await close_consumer(consumer, self._settings.times.close)
+            await close_consumer(consumer, patience_seconds=self._settings.times.close)
 
     @asynccontextmanager
     async def _admin(self, doing: str) -> AsyncIterator[AIOKafkaAdminClient]:
@@ -177,29 +175,3 @@ async def _read(consumer: AIOKafkaConsumer, place: Partition, from_offset: int, 
         records = [record_of(raw) for raw in found.get(raw_place, ())]
         position = await consumer.position(raw_place)
     return records
-
-
-async def close_consumer(consumer: Any, patience_seconds: float) -> None:
-    """Close an aiokafka consumer in order while the cluster answers, else by force. Never raises."""
-    try:
-        async with asyncio.timeout(patience_seconds):
-            await consumer.stop()
-    except CLIENT_ERRORS:
-        await _abandon(consumer, patience_seconds)
-
-
-async def _abandon(consumer: Any, patience_seconds: float) -> None:
-    # `stop` waits for answers of the group's coordinator one after the other. Its parts can be closed without.
-    for part in (consumer._coordinator, consumer._fetcher, consumer._client):
-        if part is None:
-            continue
-        task = getattr(part, "_coordination_task", None)
-        if task is not None:
-            task.cancel()
-        try:
-            async with asyncio.timeout(patience_seconds):
-                await part.close()
-        except (*CLIENT_ERRORS, asyncio.CancelledError):
-            continue
-
-

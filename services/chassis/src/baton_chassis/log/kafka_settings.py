@@ -31,7 +31,9 @@ class KafkaTimes:
 
 @dataclass(frozen=True, slots=True)
 class KafkaSettings:
-    """Which cluster, as whom. `ssl_context` alone means TLS, `sasl_mechanism` a login (PLAIN, SCRAM-SHA-256, ...)."""
+    """Which cluster, as whom. `ssl_context` alone means TLS, `sasl_mechanism` a login (PLAIN,
+    SCRAM-SHA-256, ...).
+    """
 
     bootstrap: str
     client: str = "chassis"

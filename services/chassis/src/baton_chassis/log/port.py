@@ -100,6 +100,16 @@ class DraftRefused(LogError):
     """The log will never take this draft (too large): a defect of the writer, trying again does not help."""
 
 
+def refuse_oversized(drafts: Sequence[Draft]) -> None:
+    """Raises DraftRefused if one of `drafts` exceeds MAX_RECORD_BYTES; called by every adapter before it
+    writes.
+    """
+    for draft in drafts:
+        headers = sum(len(name) + len(value) for name, value in draft.headers)
+        if len(draft.key) + len(draft.value) + headers > MAX_RECORD_BYTES:
+            raise DraftRefused(f"a record for {draft.topic} is larger than {MAX_RECORD_BYTES} bytes")
+
+
 OnAssigned = Callable[[frozenset[Partition]], Awaitable[Mapping[Partition, int | None]]]
 OnRevoked = Callable[[frozenset[Partition]], Awaitable[None]]
 

@@ -6,14 +6,13 @@ from pathlib import Path
 from baton_chassis.clock import Clock, SystemClock
 from baton_chassis.ids import Ids, new_id
 from baton_chassis.log.port import (
-    MAX_RECORD_BYTES,
     AppendCounters,
     Draft,
-    DraftRefused,
     LogUnavailable,
     OffsetOutOfRange,
     Partition,
     Record,
+    refuse_oversized,
 )
 from baton_chassis.log.sqlite_access import FileAccess
 from baton_chassis.log.sqlite_consumer import SqliteConsumer
@@ -70,6 +69,7 @@ class SqliteEventLog:
     async def append(self, drafts: Sequence[Draft]) -> None:
         """See `EventLog.append`."""
         try:
+            refuse_oversized(drafts)
             rows = [self._row(draft, await self._access.topic(draft.topic)) for draft in drafts]
             await self._access.append(rows)
         except Exception:
@@ -79,8 +79,6 @@ class SqliteEventLog:
 
     def _row(self, draft: Draft, topic: Topic) -> Row:
         headers = encode_headers(draft.headers)
-        if len(draft.key) + len(draft.value) + len(headers) > MAX_RECORD_BYTES:
-            raise DraftRefused(f"a record for {draft.topic} is larger than {MAX_RECORD_BYTES} bytes")
         place = Partition(topic.name, partition_for(draft.key, topic.partitions))
         return Row(place, topic.number, draft.key, draft.value, headers, milliseconds(self._clock.now()))
 

@@ -50,6 +50,7 @@ class SqliteConsumer:
         self._turn: list[Partition] = []
         self._paused: set[Partition] = set()
         self._share: frozenset[Partition] = frozenset()
+        self._holding = False
         self._generation = 0
         self._flowing = False
         self._failure: BaseException | None = None
@@ -176,8 +177,9 @@ class SqliteConsumer:
         """Called by the group: stop handing out, wait for the owner to finish, give the share back."""
         self._flowing = False
         self._generation += 1
-        if self._on_revoked is not None and not self.failed:
+        if self._holding and self._on_revoked is not None:
             await self._owner(self._on_revoked(self._share))
+        self._holding = False
         self._share = frozenset()
         self._positions = {}
         self._paused.clear()
@@ -185,7 +187,7 @@ class SqliteConsumer:
     async def assign(self, share: frozenset[Partition]) -> None:
         """Called by the group: ask the owner where to go on, then hand out."""
         assert self._on_assigned is not None
-        self._share = share
+        self._share, self._holding = share, True
         positions = await self._owner(self._ask_where_to_go_on(self._on_assigned, share))
         if positions is None:
             self._share = frozenset()

@@ -69,8 +69,11 @@ def system_of(root: str) -> str | None:
     return f"urn:uuid:{root.lower()}" if _UUID.fullmatch(root) else None
 
 
-def identifier(node: Node, doubts: Doubts) -> Identifier | None:
-    """An II (HL7 V3 data types R1): a root with an extension, or a root alone that is itself unique."""
+def identifier(node: Node, doubts: Doubts, *, of_thing: bool = False) -> Identifier | None:
+    """An II (HL7 V3 data types R1): a root with an extension, or a root alone that is itself unique.
+
+    An OID alone may name a thing (an office, a document), never a person: `of_thing` tells which is meant.
+    """
     root, extension = node.get("root"), node.get("extension")
     if node.is_null or not (root or extension) or (extension or "").upper() in _NULL_CODES:
         return None
@@ -80,7 +83,11 @@ def identifier(node: Node, doubts: Doubts) -> Identifier | None:
         doubts.add("identifier-without-system", node.where)
         authority = authority or root
     if extension is None:
-        return _by_root(node, root or "", system, authority, doubts)
+        unique = (system or "").startswith("urn:uuid:" if not of_thing else "urn:")
+        if unique:
+            return Identifier(value=system, system="urn:ietf:rfc:3986", authority=authority)
+        doubts.add("identifier-without-value", node.where)
+        return None
     kind = {NPI_ROOT: "NPI", SSN_ROOT: "SS"}.get(root or "")
     if kind == "SS" and not _is_real_ssn(extension):
         doubts.add("placeholder-identifier", node.where)
@@ -90,24 +97,14 @@ def identifier(node: Node, doubts: Doubts) -> Identifier | None:
     return Identifier(value=extension, system=system, authority=authority, type=kind)
 
 
-def _by_root(
-    node: Node, root: str, system: str | None, authority: str | None, doubts: Doubts
-) -> Identifier | None:
-    """An II without extension: only a UUID names the thing itself (RFC 3986 identifiers in FHIR)."""
-    if system is not None and system.startswith("urn:uuid:"):
-        return Identifier(value=system, system="urn:ietf:rfc:3986", authority=authority)
-    doubts.add("identifier-without-value", node.where)
-    return None
-
-
 def _is_real_ssn(text: str) -> bool:
     digits = re.sub(r"\D", "", text)
     return len(digits) == 9 and not _SAME_DIGIT.fullmatch(digits)
 
 
-def identifiers(nodes: list[Node], doubts: Doubts) -> tuple[Identifier, ...]:
-    """All that are some, in order, without repeats."""
-    found = (identifier(node, doubts) for node in nodes)
+def identifiers(nodes: list[Node], doubts: Doubts, *, of_thing: bool = False) -> tuple[Identifier, ...]:
+    """All that are some, in order, without repeats; see `identifier`."""
+    found = (identifier(node, doubts, of_thing=of_thing) for node in nodes)
     return tuple(dict.fromkeys(one for one in found if one is not None))
 
 

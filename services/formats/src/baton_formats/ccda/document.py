@@ -2,31 +2,15 @@
 
 from collections.abc import Iterator
 from io import StringIO
-from typing import Final, Protocol
+from typing import Final
 
 from baton_formats.ccda.narrative import Narrative, safe
+from baton_formats.ccda.safe_xml import Room
 
 HL7: Final = "urn:hl7-org:v3"
 SDTC: Final = "urn:hl7-org:sdtc"
 MAX_NODES: Final = 20_000
 """Elements of the head that are kept; the head of a real document has a few hundred."""
-_MAX_NAMES: Final = 4096
-
-
-class Room(Protocol):
-    """What stands inside of one element: told of its text and its child elements, and of its own end."""
-
-    def open(self, name: str, attributes: dict[str, str]) -> "Room":
-        """A child element opens; whoever is returned hears of what stands in it."""
-        ...
-
-    def close(self, name: str) -> None:
-        """The element itself closes."""
-        ...
-
-    def data(self, text: str) -> None:
-        """Text directly in the element."""
-        ...
 
 
 class Skipped:
@@ -265,43 +249,32 @@ class Entry:
         """Not kept."""
 
 
-class DocumentSink:
-    """Receives the events of one document (`safe_xml.XmlSink`) and keeps only what facts are made of.
+class Outside:
+    """The room around the root element of one document; keeps only what facts are made of.
 
     `root` is the head without the body; `shelf` holds the sections of the body and what was embedded.
-    `root_tag` is the root's name with its namespace, `{uri}local`.
     """
 
     def __init__(self) -> None:
         self.root: Node | None = None
-        self.root_tag = ""
         self.shelf = Shelf()
-        self._names: dict[str, str] = {}
-        self._rooms: list[Room] = []
 
-    def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """An element opens."""
-        name = self._names.get(tag) or self._named(tag)
-        rooms = self._rooms
-        rooms.append(rooms[-1].open(name, attributes) if rooms else self._begin(tag, name, attributes))
-
-    def end(self, tag: str) -> None:
-        """The innermost element closes."""
-        self._rooms.pop().close(self._names.get(tag) or self._named(tag))
-
-    def data(self, text: str) -> None:
-        """Character content."""
-        if self._rooms:
-            self._rooms[-1].data(text)
-
-    def _begin(self, tag: str, name: str, attributes: dict[str, str]) -> Room:
-        self.root_tag = tag
+    def open(self, name: str, attributes: dict[str, str]) -> Room:
+        """The root element opens."""
         self.root = Node(name, dict(attributes), None, self.shelf)
         return self.root
 
-    def _named(self, tag: str) -> str:
-        uri, _, local = tag[1:].rpartition("}") if tag.startswith("{") else ("", "", tag)
-        name = local if uri in ("", HL7) else f"sdtc:{local}" if uri == SDTC else f"other:{local}"
-        if len(self._names) < _MAX_NAMES:
-            self._names[tag] = name
-        return name
+    def close(self, name: str) -> None:
+        """Never called: nothing stands around the outside."""
+
+    def data(self, text: str) -> None:
+        """Never called with more than white space."""
+
+
+_MARKS: Final = {"": "", HL7: "", SDTC: "sdtc:"}
+
+
+def named(tag: str) -> str:
+    """The name of an element as rooms hear it: local in the namespace of HL7 or none, else under a mark."""
+    uri, _, local = tag[1:].rpartition("}") if tag.startswith("{") else ("", "", tag)
+    return f"{_MARKS.get(uri, 'other:')}{local}"

@@ -51,7 +51,7 @@ class Head:
 
 
 def _document_ids(head: Head) -> tuple[Identifier, ...]:
-    found = identifiers(head.root.all("id"), head.doubts)
+    found = identifiers(head.root.all("id"), head.doubts, of_thing=True)
     if not found:
         head.doubts.add("document-without-id", "/ClinicalDocument")
     return found
@@ -102,14 +102,14 @@ def _referrals(head: Head) -> tuple[Identifier, ...]:
     for node in nodes:
         if (node.get("root") or "").startswith("2.16.840.1.113883.6."):
             head.doubts.add("order-id-in-code-system", node.where)
-    return identifiers(nodes, head.doubts)
+    return identifiers(nodes, head.doubts, of_thing=True)
 
 
 def _orders(head: Head) -> tuple[Link, ...]:
     found = []
     for order in head.root.all("inFulfillmentOf/order"):
         code = concept(order.first("code"))
-        number = next(iter(identifiers(order.all("id"), head.doubts)), None)
+        number = next(iter(identifiers(order.all("id"), head.doubts, of_thing=True)), None)
         if number is not None or code is not None:
             found.append(Link(kind="order", identifier=number, display=code.label if code else None))
     return tuple(found)
@@ -182,7 +182,9 @@ DOCUMENT: Final = MessageMapping(
             "parents",
             "The documents it replaces or continues",
             "relatedDocument/parentDocument/id",
-            read=lambda head: identifiers(head.root.all("relatedDocument/parentDocument/id"), head.doubts),
+            read=lambda head: identifiers(
+                head.root.all("relatedDocument/parentDocument/id"), head.doubts, of_thing=True
+            ),
         ),
         FieldMapping("relation", "What it does to them", "relatedDocument/@typeCode", read=_relation),
         FieldMapping(
@@ -264,7 +266,9 @@ DOCUMENT: Final = MessageMapping(
             "visit",
             "The number of the visit",
             "componentOf/encompassingEncounter/id",
-            read=lambda head: identifiers(head.root.all("componentOf/encompassingEncounter/id"), head.doubts),
+            read=lambda head: identifiers(
+                head.root.all("componentOf/encompassingEncounter/id"), head.doubts, of_thing=True
+            ),
         ),
         FieldMapping(
             "visit_period",
@@ -337,7 +341,7 @@ DOCUMENT: Final = MessageMapping(
 
 def _one_identifier(head: Head, path: str) -> Identifier | None:
     node = head.root.first(path)
-    return identifier(node, head.doubts) if node is not None else None
+    return identifier(node, head.doubts, of_thing=True) if node is not None else None
 
 
 def _concepts(nodes: list[Node]) -> tuple[Concept, ...]:
@@ -396,7 +400,7 @@ REFERRAL: Final = MessageMapping(
             "identifiers",
             "The number of the document, for want of another",
             "id",
-            read=lambda head: identifiers(head.root.all("id"), head.doubts),
+            read=lambda head: identifiers(head.root.all("id"), head.doubts, of_thing=True),
         ),
         FieldMapping(
             "reason_text",

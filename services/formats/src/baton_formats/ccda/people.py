@@ -26,7 +26,7 @@ def organization(node: Node | None, doubts: Doubts) -> Organization | None:
     """An office: providerOrganization, representedOrganization, receivedOrganization and so on."""
     if node is None:
         return None
-    found = identifiers(node.all("id"), doubts)
+    found = identifiers(node.all("id"), doubts, of_thing=True)
     name = next((text for one in node.all("name") if not one.is_null and (text := one.text)), None)
     telecom = contact_points(node.all("telecom"), doubts)
     places = addresses(node.all("addr"), doubts)

@@ -2,13 +2,14 @@
 
 import codecs
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
 from baton_formats.ccda.attachments import attachment, plain_text
 from baton_formats.ccda.datatypes import concept, identifiers, template_ids, time
-from baton_formats.ccda.document import HL7, DocumentSink, Media, Node, SectionDraft
+from baton_formats.ccda.document import HL7, Media, Node, Outside, SectionDraft, Shelf, named
 from baton_formats.ccda.doubts import Doubts
 from baton_formats.ccda.fields import DOCUMENT, REFERRAL, REFERRAL_NOTE, Head, asks, custodian, values
 from baton_formats.ccda.people import is_person, party, patient
@@ -55,18 +56,21 @@ def read(body: bytes) -> ReadResult:
     read) and a document in which no patient can be told. Memory stays within a small multiple of the
     document; nothing is fetched.
     """
-    sink = DocumentSink()
+    outside = Outside()
     try:
-        report = stream(body, sink)
+        report = stream(body, outside, named=named)
     except XmlRefused as error:
         return refused(Format.CCDA, _sentence(f"This is not readable as a C-CDA document: {error}"))
     doubts = Doubts()
     _note_encoding(report, doubts)
-    if sink.root is None:
-        return refused(Format.CCDA, "There is no element in this document.")
-    if sink.root.name != "ClinicalDocument":
-        return _not_a_document(sink.root, sink.root_tag, doubts)
-    return _document(sink, report, hashlib.sha256(body).hexdigest(), doubts)
+    root = outside.root
+    if root is None or root.name != "ClinicalDocument":
+        return _not_a_document(root, report.root, doubts)
+    if not report.root.startswith(f"{{{HL7}}}"):
+        doubts.add("namespace-missing", "/ClinicalDocument")
+    if outside.shelf.crowded:
+        doubts.add("document-too-crowded", "/")
+    return _document(_head(root, outside.shelf, hashlib.sha256(body).hexdigest(), doubts), report)
 
 
 def _sentence(words: str) -> str:
@@ -94,34 +98,30 @@ def _same_charset(declared: str, used: str) -> bool:
     return known.startswith(claimed) or (claimed, known) == ("ascii", "utf-8")
 
 
-def _not_a_document(root: Node, tag: str, doubts: Doubts) -> ReadResult:
-    uri = tag[1:].partition("}")[0] if tag.startswith("{") else ""
-    if root.name in _FRAGMENTS and uri in ("", HL7):
-        reason = f"This is a fragment ({root.name}) of a C-CDA document: it does not say who sends it."
-        role = root.first("patientRole") if root.name == "recordTarget" else None
-        facts: tuple[Fact, ...] = (patient(role, doubts),) if role is not None else ()
-        message = Message(type=root.name, facts=facts, findings=doubts.findings())
-        return ReadResult(format=Format.CCDA, messages=(message,) if facts else (), reason=reason)
-    kind = "FHIR XML" if uri == "http://hl7.org/fhir" else "XML of another kind"
-    return refused(Format.CCDA, f"This is {kind}, not a C-CDA document: its root is no ClinicalDocument.")
+def _not_a_document(root: Node | None, tag: str, doubts: Doubts) -> ReadResult:
+    uri, _, name = tag[1:].rpartition("}") if tag.startswith("{") else ("", "", tag)
+    if root is None or name not in _FRAGMENTS or uri not in ("", HL7):
+        kind = "FHIR XML" if uri == "http://hl7.org/fhir" else "XML of another kind"
+        return refused(Format.CCDA, f"This is {kind}, not a C-CDA document: its root is no ClinicalDocument.")
+    reason = f"This is a fragment ({name}) of a C-CDA document: it does not say who sends it."
+    role = root.first("patientRole") if name == "recordTarget" else None
+    if role is None:
+        return refused(Format.CCDA, reason)
+    message = Message(type=name, facts=(patient(role, doubts),), findings=doubts.findings())
+    return ReadResult(format=Format.CCDA, messages=(message,), reason=reason)
 
 
-def _document(sink: DocumentSink, report: XmlReport, sha256: str, doubts: Doubts) -> ReadResult:
-    assert sink.root is not None
+def _document(head: Head, report: XmlReport) -> ReadResult:
     if report.broken is not None:
-        doubts.add("not-well-formed", report.broken.place or "/")
-    if not sink.root_tag.startswith(f"{{{HL7}}}"):
-        doubts.add("namespace-missing", "/ClinicalDocument")
-    if sink.shelf.crowded:
-        doubts.add("document-too-crowded", "/")
-    head = _head(sink, sha256, doubts)
+        head.doubts.add("not-well-formed", report.broken.place or "/")
     found = tuple(_facts(head))
+    envelope = _envelope(head, report)
     message = Message(
         type="ClinicalDocument",
         entries=_count(head.sections),
-        envelope=_envelope(head, report),
+        envelope=envelope,
         facts=found,
-        findings=doubts.findings(),
+        findings=head.doubts.findings(),
     )
     return ReadResult(format=Format.CCDA, messages=(message,), reason=_refusal(head, report))
 
@@ -138,10 +138,8 @@ def _refusal(head: Head, report: XmlReport) -> str | None:
     return None
 
 
-def _head(sink: DocumentSink, sha256: str, doubts: Doubts) -> Head:
-    root = sink.root
-    assert root is not None
-    sections = tuple(_section(draft, doubts) for draft in sink.shelf.sections)
+def _head(root: Node, shelf: Shelf, sha256: str, doubts: Doubts) -> Head:
+    sections = tuple(_section(draft, doubts) for draft in shelf.sections)
     return Head(
         root=root,
         doubts=doubts,
@@ -151,7 +149,7 @@ def _head(sink: DocumentSink, sha256: str, doubts: Doubts) -> Head:
         signer=_signer(root, doubts),
         recipients=_parties(root.all("informationRecipient/intendedRecipient"), doubts),
         sections=sections,
-        attachments=_attachments(sink.shelf.media, doubts),
+        attachments=_attachments(shelf.media, doubts),
         reason=_reason(sections, template_ids(root), doubts),
     )
 
@@ -197,12 +195,14 @@ def _attachments(media: list[Media], doubts: Doubts) -> tuple[Attachment, ...]:
     return found
 
 
+_UNSIGNED: Final = re.compile(
+    r"\bnot\s+(yet\s+)?(co-?)?signed\b|\bunsigned\s+(draft|copy|note)\b", re.IGNORECASE
+)
+
+
 def says_unsigned(text: str) -> bool:
     """Whether a plain text says of itself that a signature is missing."""
-    flat = " ".join(text.upper().split())
-    return any(
-        words in flat for words in ("NOT YET COSIGNED", "NOT YET SIGNED", "UNSIGNED DRAFT", "NOT COSIGNED")
-    )
+    return _UNSIGNED.search(text) is not None
 
 
 def _section(draft: SectionDraft, doubts: Doubts) -> Section:
@@ -289,20 +289,27 @@ def _clinician(node: Node, part: str, doubts: Doubts) -> Practitioner | None:
 
 
 def _envelope(head: Head, report: XmlReport) -> Envelope:
-    document = head.root
-    control = next(iter(identifiers(document.all("id"), head.doubts)), None)
-    office = custodian(document, head.doubts)
+    control = next(iter(identifiers(head.root.all("id"), head.doubts, of_thing=True)), None)
     software = next((one.display for one in head.authors if one.display), None)
-    sender = Endpoint(name=office.name if office else None, software=software)
+    sender = Endpoint(name=_sender_name(head), software=software)
     return Envelope(
         control_id=control.value if control else None,
         profiles=head.template_ids,
         sender=sender if sender != Endpoint() else None,
-        receivers=tuple(Endpoint(name=_party_name(one)) for one in head.recipients if _party_name(one)),
-        sent_at=time(document.first("effectiveTime"), head.doubts),
+        receivers=tuple(Endpoint(name=name) for one in head.recipients if (name := _party_name(one))),
+        sent_at=time(head.root.first("effectiveTime"), head.doubts),
         charset=report.encoding,
         declared_charset=report.declared or None,
     )
+
+
+def _sender_name(head: Head) -> str | None:
+    """The office that keeps the document, else that of an author, else that of who signed it."""
+    keeper = custodian(head.root, head.doubts)
+    if keeper is not None and keeper.name:
+        return keeper.name
+    parties = (*head.authors, *((head.signer,) if head.signer is not None else ()))
+    return next((name for one in parties if (name := _party_name(one))), None)
 
 
 def _party_name(found: Party) -> str | None:

@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -16,10 +16,10 @@ CHUNK: Final = 64 * 1024
 class XmlLimits:
     """What one document may cost; everything beyond it is refused."""
 
-    max_bytes: int = 32 * 1024 * 1024
+    max_bytes: int = 16 * 1024 * 1024
     max_depth: int = 200
     max_attributes: int = 256
-    max_elements: int = 2_000_000
+    max_elements: int = 500_000
 
 
 DEFAULT_LIMITS: Final = XmlLimits()
@@ -39,19 +39,19 @@ class XmlRefused(Exception):
         self.place = place
 
 
-class XmlSink(Protocol):
-    """Receives the document in order; namespaced names come as `{uri}local`."""
+class Room(Protocol):
+    """What stands inside of one element: hears of its children, its text and its own end."""
 
-    def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """An element opens."""
+    def open(self, name: str, attributes: dict[str, str]) -> "Room":
+        """A child element opens; whoever is returned hears of what stands in it."""
         ...
 
-    def end(self, tag: str) -> None:
-        """The innermost open element closes."""
+    def close(self, name: str) -> None:
+        """The element itself closes."""
         ...
 
     def data(self, text: str) -> None:
-        """Character content, possibly in several pieces."""
+        """Text directly in the element, possibly in several pieces."""
         ...
 
 
@@ -59,12 +59,14 @@ class XmlSink(Protocol):
 class XmlReport:
     """How the bytes were read.
 
-    `encoding` is the codec that was used and `declared` the one the document claimed (empty when it
+    `root` is the name of the root element, `{uri}local` where it has a namespace. `encoding` is the codec
+    that was used and `declared` the one the document claimed (empty when it
     claimed none). `replaced` says that single bytes had no meaning in that codec. `leading` and
     `trailing` say that something stood outside of the document. `broken` holds the error that ended
-    the reading after the root element had been opened, so that the sink knows only what stands before.
+    the reading after the root element had been opened, so that only what stands before it is known.
     """
 
+    root: str
     encoding: str
     declared: str
     replaced: bool = False
@@ -121,8 +123,12 @@ class _Source:
     replaced: bool
 
 
-def stream(body: bytes, sink: XmlSink, *, limits: XmlLimits = DEFAULT_LIMITS) -> XmlReport:
-    """Reads `body` once and tells `sink` about it.
+def stream(
+    body: bytes, outside: Room, *, named: Callable[[str], str] = str, limits: XmlLimits = DEFAULT_LIMITS
+) -> XmlReport:
+    """Reads `body` once and tells `outside`, the room around the root element, about it.
+
+    `named` turns the name of an element, `{uri}local` where it has a namespace, into the one that rooms hear.
 
     Accepts a byte order mark, white space before the declaration, a missing or wrong declaration and text
     after the root element, and says so in the report. Raises `XmlRefused` where the document is no XML, is
@@ -133,10 +139,11 @@ def stream(body: bytes, sink: XmlSink, *, limits: XmlLimits = DEFAULT_LIMITS) ->
     if len(body) > limits.max_bytes:
         raise XmlRefused("too-large", f"the document is larger than {limits.max_bytes} bytes")
     source = _source_of(body)
-    guard = _Guard(sink, limits)
+    guard = _Guard(outside, named, limits)
     broken = _feed(_texts(body, source), guard)
     trailing = broken is not None and guard.closed
     return XmlReport(
+        root=guard.root,
         encoding=source.encoding,
         declared=source.declared,
         replaced=source.replaced,
@@ -180,43 +187,61 @@ def _unless_fatal(refused: XmlRefused, guard: "_Guard") -> XmlRefused:
     return refused
 
 
-class _Guard:
-    """Stands between the parser and the sink and stops what costs too much."""
+_MAX_NAMES: Final = 4096
+"""Names remembered, so that a document of a million different names costs no memory."""
 
-    def __init__(self, sink: XmlSink, limits: XmlLimits) -> None:
-        self._start, self._end = sink.start, sink.end
-        self.data = sink.data
+
+class _Guard:
+    """The target of the parser: stops what costs too much, and keeps the stack of rooms."""
+
+    def __init__(self, outside: Room, named: Callable[[str], str], limits: XmlLimits) -> None:
+        self._rooms: list[Room] = [outside]
+        self._named = named
+        self._names: dict[str, str] = {}
         self._limits = limits
-        self._depth = 0
         self._elements = 0
-        self.opened = False
-        self.closed = False
+        self.root = ""
+
+    @property
+    def opened(self) -> bool:
+        """Whether the root element has been met."""
+        return self.root != ""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has also ended."""
+        return self.opened and len(self._rooms) == 1
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        self._depth += 1
+        rooms = self._rooms
         self._elements += 1
-        if self._depth > self._limits.max_depth:
+        if len(rooms) > self._limits.max_depth:
             raise XmlRefused("too-deep", f"elements are nested deeper than {self._limits.max_depth}")
         if len(attributes) > self._limits.max_attributes:
-            raise XmlRefused(
-                "too-many-attributes",
-                f"an element carries more than {self._limits.max_attributes} attributes",
-            )
+            most = self._limits.max_attributes
+            raise XmlRefused("too-many-attributes", f"an element carries more than {most} attributes")
         if self._elements > self._limits.max_elements:
             raise XmlRefused("too-many-elements", f"there are more than {self._limits.max_elements} elements")
-        self.opened = True
-        self._start(tag, attributes)
+        self.root = self.root or tag
+        rooms.append(rooms[-1].open(self._names.get(tag) or self._name(tag), attributes))
 
     def end(self, tag: str) -> None:
-        self._depth -= 1
-        self._end(tag)
-        self.closed = self._depth == 0
+        self._rooms.pop().close(self._names.get(tag) or self._name(tag))
+
+    def data(self, text: str) -> None:
+        self._rooms[-1].data(text)
 
     def doctype(self, name: str | None, public: str | None, system: str | None) -> None:
         raise _document_type()
 
     def close(self) -> None:
-        """Nothing is left to hand over: the sink has seen all of it."""
+        """Nothing is left to hand over: the rooms have heard all of it."""
+
+    def _name(self, tag: str) -> str:
+        name = self._named(tag)
+        if len(self._names) < _MAX_NAMES:
+            self._names[tag] = name
+        return name
 
 
 def _document_type() -> XmlRefused:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 from baton_formats.facts import Identifier, Link
 from baton_formats.fhir.datatypes import identifier
 from baton_formats.fhir.profiles import PLAIN, Profile
-from baton_formats.fhir.tree import Doubts, Node, Path, Resource
+from baton_formats.fhir.tree import Doubts, Node, Path, Resource, steps_of
 
 _LITERAL = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/([^/|#]+)(?:/_history/[^/]+)?")
 _VERSION = re.compile(r"/_history/[^/]*$")
@@ -22,7 +23,11 @@ MAX_RESOURCES = 20_000
 class Body:
     """Every resource of a body with its place, and the way from a reference to what it means."""
 
-    def __init__(self, root: Resource, *, bare_lists: bool = False) -> None:
+    def __init__(
+        self, root: Resource, *, bare_lists: bool = False, exact: Callable[[], Any] | None = None
+    ) -> None:
+        self._exact = exact
+        self._exact_root: Any = None
         self.doubts = Doubts()
         self.bare_lists = bare_lists
         self.profile: Profile = PLAIN
@@ -32,6 +37,7 @@ class Body:
         self._by_type_and_id: dict[str, list[Node]] = {}
         self._by_type: dict[str, list[Node]] = {}
         self._contained: dict[int, dict[str, Node]] = {}
+        self._opens: dict[int, Node] = {}
         self._tasks: dict[int, Node] | None = None
         self.entries = 0
         self.root = Node(root, (None, _type_of(root) or "Resource"), root, self)
@@ -76,8 +82,11 @@ class Body:
             self.entries = len(entries)
         for entry in entries:
             resource = self._entry_resource(entry)
-            if resource is not None:
-                self._gather(resource, entry.text("fullUrl"))
+            if resource is None:
+                continue
+            if _type_of(resource.value) == "Composition":
+                self._opens.setdefault(id(resource.value), bundle)
+            self._gather(resource, entry.text("fullUrl"))
 
     def _entry_resource(self, entry: Node) -> Node | None:
         value = entry.value.get("resource")
@@ -163,6 +172,7 @@ class Body:
 
     def _by_identifier(self, pointer: Node) -> Node | None:
         own = pointer.value.get("identifier")
+        own = own[0] if isinstance(own, list) and own else own
         kind = pointer.value.get("type")
         if not isinstance(own, dict) or not own.get("value"):
             return None
@@ -186,6 +196,30 @@ class Body:
             resolved=True if target is not None else (False if self.closed else None),
         )
 
+    def exactly(self, node: Node, name: str) -> Decimal | int | str | None:
+        """A number with every digit the sender wrote; the text of the body is read again only for this."""
+        value = node.value.get(name)
+        if not isinstance(value, float) or self._exact is None:
+            return value if isinstance(value, int | str) else None
+        if self._exact_root is None:
+            self._exact_root = self._exact()
+        found = self._exact_root
+        for step in steps_of((node.path, name))[1:]:
+            found = found[step]
+        return found if isinstance(found, Decimal | int) else None
+
+    def document_of(self, composition: Node) -> Node | None:
+        """The document Bundle a Composition opens."""
+        return self._opens.get(id(composition.value))
+
+    def beside(self, node: Node, kind: str) -> list[Node]:
+        """The resources of a type in the same Bundle as this one."""
+        holder = self.document_of(node)
+        if holder is None:
+            return []
+        own = holder.path
+        return [other for other in self.of_type(kind) if other.path and _bundle_path(other.path) == own]
+
     def tasks_about(self, resource: Resource) -> Node | None:
         """The Task whose focus or basedOn is this resource."""
         if self._tasks is None:
@@ -196,6 +230,16 @@ class Body:
                     if target is not None:
                         self._tasks.setdefault(id(target.value), task)
         return self._tasks.get(id(resource))
+
+
+def _bundle_path(path: Any) -> Path:
+    """The path of the Bundle whose ``entry[n].resource`` this is."""
+    for _ in range(3):
+        if path is None:
+            return None
+        path = path[0]
+    found: Path = path
+    return found
 
 
 def _pointers(node: Node, names: tuple[str, ...]) -> Iterator[Node]:

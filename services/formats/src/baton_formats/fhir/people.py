@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar
 
 from baton_formats.facts import (
@@ -253,21 +254,29 @@ def party(pointer: Node) -> Party:
         return _absent_party(how, kind)
     read = _PARTIES.get(str(kind))
     known = read(target) if read is not None else Party()
-    return Party(
-        practitioner=known.practitioner,
-        organization=known.organization,
-        role=known.role,
-        telecom=known.telecom,
-        specialties=known.specialties,
+    return replace(
+        known,
         identifiers=known.identifiers or ((how.identifier,) if how.identifier else ()),
-        location=known.location,
         link=how,
         display=how.display or known.display,
     )
 
 
+NUMBERED = {
+    "http://fhir.nhs.net/Id/nhs-number": "Patient",
+    "https://fhir.nhs.uk/Id/nhs-number": "Patient",
+    "http://fhir.nhs.net/Id/sds-user-id": "Practitioner",
+    "https://fhir.nhs.uk/Id/sds-user-id": "Practitioner",
+    "https://fhir.nhs.uk/Id/ods-organization-code": "Organization",
+    "http://fhir.nhs.net/Id/ers-service": "HealthcareService",
+    "https://fhir.nhs.uk/Id/ers-service": "HealthcareService",
+}
+"""What a national numbering system numbers, where a reference gives only the number."""
+
+
 def _absent_party(how: Link, kind: str | None) -> Party:
     numbers: tuple[Identifier, ...] = (how.identifier,) if how.identifier else ()
+    kind = kind or (NUMBERED.get(how.identifier.system or "") if how.identifier else None)
     if kind in ("Practitioner", "PractitionerRole"):
         return Party(practitioner=_stand_in_practitioner(how), identifiers=numbers, link=how, display=how.display)
     if kind == "Organization" and (how.display or numbers):
@@ -319,20 +328,13 @@ def _role_practitioner(
         who = practitioner(target)
     else:
         who = _stand_in_practitioner(body.link(pointer)) or Practitioner()
-    return Practitioner(
-        identifiers=who.identifiers + tuple(number for number in numbers if number not in who.identifiers),
+    own = tuple(number for number in numbers if number not in who.identifiers)
+    return replace(
+        who,
+        identifiers=who.identifiers + own,
         npi=who.npi or npi_of(numbers),
-        names=who.names,
-        telecom=who.telecom,
-        addresses=who.addresses,
         specialties=specialties,
         roles=roles,
-        gender=who.gender,
-        birth_date=who.birth_date,
-        active=who.active,
-        id=who.id,
-        version=who.version,
-        extensions=who.extensions,
     )
 
 
@@ -436,3 +438,11 @@ def coverage_at(pointer: Node) -> Coverage | None:
         return coverage(target)
     shown = pointer.text("display")
     return Coverage(payer=Organization(name=shown)) if shown and target is None else None
+
+
+def lone_role(node: Node) -> Practitioner | None:
+    """A PractitionerRole as a clinician, where the clinician's own record did not come along."""
+    pointer = node.child("practitioner")
+    if pointer is not None and pointer.body.follow(pointer) is not None:
+        return None
+    return role_party(node).practitioner

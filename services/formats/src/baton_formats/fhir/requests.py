@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from baton_formats.facts import (
     Attachment,
     Concept,
@@ -12,14 +14,21 @@ from baton_formats.facts import (
     Party,
     Patient,
     Period,
-    Practitioner,
     Referral,
     Task,
     TaskValue,
 )
 from baton_formats.fhir import bindings
 from baton_formats.fhir.body import Body
-from baton_formats.fhir.datatypes import annotation, attachment, concept, extensions, identifier, period
+from baton_formats.fhir.datatypes import (
+    annotation,
+    attachment,
+    coding_as_concept,
+    concept,
+    extensions,
+    identifier,
+    period,
+)
 from baton_formats.fhir.people import coverage_at, link, party, subject
 from baton_formats.fhir.tables import Read, Table, code, many, one, row, text, time, version
 from baton_formats.fhir.tree import Node
@@ -142,19 +151,7 @@ def _with_office_of_sender(found: Party | None, header: Node) -> Party | None:
         sender = header.one(name, party)
         if sender is None or (sender.organization is None and found is not None):
             continue
-        if found is None:
-            return sender
-        return Party(
-            practitioner=found.practitioner,
-            organization=sender.organization,
-            role=found.role,
-            telecom=found.telecom,
-            specialties=found.specialties,
-            identifiers=found.identifiers,
-            location=found.location,
-            link=found.link,
-            display=found.display,
-        )
+        return sender if found is None else replace(found, organization=sender.organization)
     return found
 
 
@@ -164,18 +161,7 @@ def _referrer_with_number(node: Node) -> Party | None:
     number = _typed("PLAC")(node)
     if found is None or number is None:
         return found
-    return Party(
-        practitioner=found.practitioner,
-        organization=found.organization,
-        role=found.role,
-        reference=number,
-        telecom=found.telecom,
-        specialties=found.specialties,
-        identifiers=found.identifiers,
-        location=found.location,
-        link=found.link,
-        display=found.display,
-    )
+    return replace(found, reference=number)
 
 
 def _performers(node: Node) -> tuple[Party, ...]:
@@ -408,19 +394,13 @@ def _stu3_status(node: Node) -> str | None:
     return _STU3_STATUS.get(value or "")
 
 
-def _ers_state(node: Node) -> Concept | None:
-    held = extension_named(node, _ERS + "ReferralState-1")
-    inner = next((child for child in held.children("extension") if child.has("valueCoding")), None) if held else None
-    return inner.one("valueCoding", lambda coding: concept(coding.as_concept())) if inner else None
+def _ers_state_part(name: str) -> Read:
+    def read(node: Node) -> Concept | None:
+        held = extension_named(node, _ERS + "ReferralState-1")
+        part = extension_named(held, name) if held is not None else None
+        return part.one("valueCoding", coding_as_concept) if part is not None else None
 
-
-def _ers_state_reason(node: Node) -> Concept | None:
-    for name in ("ReferralState-1", "CancellationReason-1", "StateReason-1"):
-        held = extension_named(node, _ERS + name)
-        for child in held.children("extension") if held is not None else ():
-            if child.has("valueCodeableConcept"):
-                return child.one("valueCodeableConcept", concept)
-    return None
+    return read
 
 
 def _stu3_priority_code(node: Node) -> Concept | None:
@@ -449,14 +429,7 @@ def _stu3_requester(node: Node) -> Party | None:
     office = requester.one("onBehalfOf", party)
     if agent is None or office is None or agent.organization is not None:
         return agent or office
-    return Party(
-        practitioner=agent.practitioner,
-        organization=office.organization,
-        role=agent.role,
-        identifiers=agent.identifiers,
-        link=agent.link,
-        display=agent.display,
-    )
+    return replace(agent, organization=office.organization)
 
 
 def _stu3_performers(node: Node) -> tuple[Party, ...]:
@@ -495,8 +468,8 @@ REFERRAL_REQUEST = Table(
     row("status", "state of the request, in R4 words", "ReferralRequest.status", _stu3_status, needs="",
         findings=("missing-required", "unknown-code")),
     row("status_code", "state as the national service calls it",
-        "ReferralRequest.extension (eRS-ReferralState)", _ers_state),
-    row("status_reason", "why", "ReferralRequest.extension (eRS-ReferralState reason)", _ers_state_reason),
+        "ReferralRequest.extension (eRS-ReferralState)", _ers_state_part("state")),
+    row("status_reason", "why", "ReferralRequest.extension (eRS-ReferralState, reason)", _ers_state_part("reason")),
     row("intent", "proposal, plan or order", "ReferralRequest.intent", code("intent", bindings.REQUEST_INTENT)),
     row("priority", "how soon", "ReferralRequest.priority", _stu3_priority,
         also=("ReferralRequest.extension (eRS-ReferralPriority)",), needs="priority extension",
@@ -562,7 +535,6 @@ __all__ = [
     "REFERRAL_REQUEST",
     "SERVICE_REQUEST",
     "TASK",
-    "Practitioner",
     "event_of",
     "extension_named",
     "referral",

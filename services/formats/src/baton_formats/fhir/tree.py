@@ -18,13 +18,20 @@ Path = tuple[Any, str | int] | None
 Resource = dict[str, Any]
 
 
-def render_path(path: Path) -> str:
-    """``Bundle.entry[3].resource.subject`` from the chain of steps."""
-    steps: list[str] = []
+def steps_of(path: Path) -> list[str | int]:
+    """The steps from the root to a place."""
+    steps: list[str | int] = []
     while path is not None:
         path, step = path
-        steps.append(f"[{step}]" if isinstance(step, int) else f".{step}")
-    return "".join(reversed(steps)).removeprefix(".")
+        steps.append(step)
+    steps.reverse()
+    return steps
+
+
+def render_path(path: Path) -> str:
+    """``Bundle.entry[3].resource.subject`` from the chain of steps."""
+    shown = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps_of(path))
+    return "".join(shown).removeprefix(".")
 
 
 class Doubts:
@@ -162,7 +169,8 @@ class Node:
         if value is None:
             return None
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            self.doubt("unexpected-list", "one value is expected here, not a list", name)
+            if not self.body.bare_lists:
+                self.doubt("unexpected-list", "one value is expected here, not a list", name)
             return Node(value[0], ((self.path, name), 0), self.resource, self.body)
         self.doubt("wrong-type", "an object is expected here", name)
         return None

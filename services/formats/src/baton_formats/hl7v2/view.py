@@ -42,7 +42,7 @@ def place_of(text: str) -> Place:
 class View:
     """The segments one fact is read from. Findings go into one list per message, shared by all its views."""
 
-    __slots__ = ("_by_name", "code", "envelope", "event", "findings", "segments", "syntax")
+    __slots__ = ("_by_name", "_context", "code", "envelope", "event", "findings", "segments", "shared", "syntax")
 
     def __init__(
         self,
@@ -53,20 +53,23 @@ class View:
         envelope: Envelope,
         code: str,
         event: str,
+        context: View | None = None,
     ) -> None:
-        """``code`` and ``event`` are MSH-9.1 and MSH-9.2."""
+        """``code`` and ``event`` are MSH-9.1 and MSH-9.2; ``context`` answers for names that ``segments`` do not hold."""
         self.segments = tuple(segments)
         self.syntax = syntax
         self.findings = findings
         self.envelope = envelope
         self.code = code
         self.event = event
+        self.shared: dict[str, Any] = context.shared if context else {}
+        self._context = context
         self._by_name: dict[str, list[Segment]] = {}
         for segment in self.segments:
             self._by_name.setdefault(segment.id, []).append(segment)
 
-    def narrowed(self, segments: Iterable[Segment]) -> View:
-        """The same message seen through fewer segments."""
+    def narrowed(self, segments: Iterable[Segment], *, context: View | None = None) -> View:
+        """The same message seen through fewer segments, with ``context`` behind them."""
         return View(
             segments,
             syntax=self.syntax,
@@ -74,21 +77,25 @@ class View:
             envelope=self.envelope,
             code=self.code,
             event=self.event,
+            context=context,
         )
 
     def all(self, name: str) -> list[Segment]:
         """The segments called ``name``, in order."""
-        return self._by_name.get(name, [])
+        found = self._by_name.get(name)
+        if found is None:
+            return self._context.all(name) if self._context else []
+        return found
 
     def first(self, name: str) -> Segment | None:
         """The first segment called ``name``."""
-        found = self._by_name.get(name)
+        found = self.all(name)
         return found[0] if found else None
 
     def cells(self, place: str) -> Iterator[Cell]:
         """Every non-empty repetition of a field, in all segments of that name. The null ``""`` is left out."""
         where = place_of(place)
-        for segment in self._by_name.get(where.segment, ()):
+        for segment in self.all(where.segment):
             yield from self.cells_of(segment, where.field)
 
     def cells_of(self, segment: Segment, number: int) -> Iterator[Cell]:

@@ -32,19 +32,34 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """One body of bytes as it came through a door. ``sender`` is the client that proved itself, not a name within."""
+    """One body of bytes as it came through a door, without the bytes.
+
+    ``sender`` is the client that proved itself, not a name within. ``message_id`` is what the sender calls this
+    message; empty where it has no name. ``sha256`` is of the exact bytes, lower case hexadecimal.
+    """
 
     sender: str
     format: str
     media_type: str
-    content: bytes
+    size: int
+    sha256: str
     trigger: str = ""
     message_id: str = ""
 
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the exact bytes, lower case hexadecimal."""
-        return hashlib.sha256(self.content).hexdigest()
+    @classmethod
+    def of(
+        cls, content: bytes, *, sender: str, format: str, media_type: str, trigger: str = "", message_id: str = ""
+    ) -> Received:
+        """What is to be known of these bytes."""
+        return cls(
+            sender=sender,
+            format=format,
+            media_type=media_type,
+            size=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            trigger=trigger,
+            message_id=message_id,
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,3 +86,13 @@ class Artifact:
     def note(self, *findings: Finding) -> None:
         """Add doubts, each once, in the order they came up."""
         self.findings = tuple(dict.fromkeys((*self.findings, *findings)))
+
+
+@dataclass(slots=True, kw_only=True)
+class ArtifactBytes:
+    """The bytes of the artifact with the same id, exactly as they came. They never change."""
+
+    id: str
+    content: bytes
+    version: int = 0
+    events: list[Any] = field(default_factory=list)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from baton_contracts.lifecycle import EventType, Fact
+from baton_contracts.event_types import EventType
+from baton_contracts.lifecycle import Fact
 
 from baton_intake.domain.request import ExternalKey
 

@@ -25,11 +25,15 @@ class LookupTerm:
 
 def lookup_terms(referral_id: str, patient: Patient) -> list[LookupTerm]:
     """Every term of the patient, each once: names with and without birth date, phones, record numbers."""
-    terms = dict.fromkeys(_terms(patient))
     return [
         LookupTerm(id=f"{referral_id}.{number}", referral_id=referral_id, term=term)
-        for number, term in enumerate(terms, start=1)
+        for number, term in enumerate(patient_terms(patient), start=1)
     ]
+
+
+def patient_terms(patient: Patient) -> tuple[str, ...]:
+    """Every term by which this patient can be looked up, each once."""
+    return tuple(dict.fromkeys(_terms(patient)))
 
 
 def family_term(family: str) -> str:

@@ -4,45 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from baton_contracts.lifecycle import (
-    AppointmentLine,
-    DocumentLine,
-    Fact,
-    Position,
-    RequestLine,
-    position,
-)
+from baton_contracts.lifecycle import Fact, Lines, Position, RefusalCode, Verb, actions, refusal
 
 from baton_intake.domain.completeness import Completeness, completeness
 from baton_intake.domain.events import Act, ReferralAccepted, ReferralDeclined, ReferralReceived, RequestEvent
 from baton_intake.domain.identity import is_reachable
 from baton_intake.domain.request import ExternalKey, Patient, ReferralRequest
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lines:
-    """What the three lines that make the state say so far, each by itself."""
-
-    request: RequestLine = RequestLine()
-    appointments: AppointmentLine = AppointmentLine()
-    documents: DocumentLine = DocumentLine()
-
-    def after(self, fact: Fact) -> Lines:
-        """The lines with one more fact; each takes only its own."""
-        return Lines(
-            request=self.request.after(fact),
-            appointments=self.appointments.after(fact),
-            documents=self.documents.after(fact),
-        )
-
-    @property
-    def position(self) -> Position:
-        """The join of the three: where the referral stands."""
-        return position(self.request, self.appointments, self.documents)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +56,30 @@ RECORD_NUMBER_CONFLICT = "record_number_conflict"
 """Flag: a record number of this patient already stands for somebody with another name or birth date."""
 
 
+class NotNow(Exception):
+    """The referral stands where this cannot be asked."""
+
+    code = "illegal-transition"
+
+    def __init__(self, why: str) -> None:
+        self.detail = f"{why[:1].upper()}{why[1:]}. Read the referral's actions: they say what is possible now."
+        super().__init__(self.detail)
+
+
+class ReasonRefused(Exception):
+    """The verb needs a published reason, or this is not one of its own."""
+
+    code = "validation-failed"
+    pointer = "/reason"
+
+    def __init__(self, why: str) -> None:
+        self.detail = f"{why[:1].upper()}{why[1:]}. The referral's actions list the reasons that fit."
+        super().__init__(self.detail)
+
+
+_ABOUT_THE_REASON = (RefusalCode.REASON_REQUIRED, RefusalCode.UNKNOWN_REASON)
+
+
 @dataclass(slots=True, kw_only=True)
 class Referral:
     """One referral. ``names`` are all keys it is known by, the sender's own (``source``) first."""
@@ -98,7 +93,7 @@ class Referral:
     card: Card
     received_at: datetime
     updated_at: datetime
-    lines: Lines = Lines()
+    lines: Lines = field(default_factory=Lines)
     own_flags: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
     version: int = 0
@@ -154,18 +149,30 @@ class Referral:
         """How much of what is wanted the request brought along."""
         return completeness(self.request)
 
+    @property
+    def actions(self) -> tuple[Verb, ...]:
+        """What may be asked of it now by our own side."""
+        return actions(self.position)
+
     def accept(self, act: Act, *, at: datetime) -> None:
         """We take it."""
+        self._permit(Verb.ACCEPT, act)
         self._record(ReferralAccepted(act=act), at=at)
 
     def decline(self, act: Act, *, redirected_to: ExternalKey | None, at: datetime) -> None:
         """We do not take it; the act carries a published reason."""
+        self._permit(Verb.DECLINE, act)
         self._record(ReferralDeclined(act=act, redirected_to=redirected_to), at=at)
 
     def hear(self, fact: Fact, *, at: datetime) -> None:
         """What another line said. It is never refused; what cannot be changes nothing."""
         self.lines = self.lines.after(fact)
         self.updated_at = max(self.updated_at, at)
+
+    def _permit(self, verb: Verb, act: Act) -> None:
+        no = refusal(self.position, verb, reason=act.reason)
+        if no is not None:
+            raise (ReasonRefused if no.code in _ABOUT_THE_REASON else NotNow)(no.detail)
 
     def _record(self, event: RequestEvent, *, at: datetime) -> None:
         self.lines = self.lines.after(event.fact())

@@ -63,7 +63,7 @@ def artifact_shown(artifact: Artifact) -> dict[str, Any]:
         "format": received.format,
         "trigger": received.trigger,
         "media_type": received.media_type,
-        "size": len(received.content),
+        "size": received.size,
         "sha256": received.sha256,
         "sender": received.sender,
         "received_at": _time(artifact.received_at),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from baton_chassis.doors import Body, Id, Instant
+from baton_chassis.doors import Body, Instant
 from baton_contracts.codes import Priority, RequestedDisposition
 from baton_intake.domain import request as words
+from baton_intake.domain.identity import digits
 from baton_intake.domain.npi import is_npi
 from baton_intake.rest.text import (
     Code,
@@ -287,17 +288,20 @@ class DeclineBody(VerbBody):
 
 
 class PatientTerms(Body):
-    """Whom to look for. At least one complete term: family and birth date, phone, or record number."""
+    """Whom to look for: a family name, its first letters, a birth date with either, a phone or a record number."""
 
     family: Said | None = None
+    family_prefix: Annotated[Said, Field(min_length=3)] | None = None
     birth_date: PartialDate = ""
     phone: Line = ""
     identifier: IdentifierBody | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    after: Id | None = None
+    after: Annotated[str, Field(max_length=1024)] | None = None
 
     @model_validator(mode="after")
     def _something_to_go_by(self) -> Self:
-        if not (self.family or self.phone or self.identifier):
-            raise PydanticCustomError("too-few-terms", "Send family (with birth_date), phone or identifier.")
+        if not (self.family or self.family_prefix or digits(self.phone) or self.identifier):
+            raise PydanticCustomError("too-few-terms", "Send family, family_prefix, phone or identifier.")
+        if self.birth_date and not self.family:
+            raise PydanticCustomError("too-few-terms", "Send family with birth_date.")
         return self

@@ -1,0 +1,216 @@
+"""Bytes of FHIR, JSON or XML, any Bundle or loose resource, as facts with findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from baton_formats.facts import Fact
+from baton_formats.fhir import documents, messages, parameters, people, requests, schedule
+from baton_formats.fhir.body import Body
+from baton_formats.fhir.profiles import ERS, Profile, profile_for
+from baton_formats.fhir.resource_types import KNOWN_TYPES, STU3_ONLY
+from baton_formats.fhir.strict_json import NotJson, Parsed, exact, parse
+from baton_formats.fhir.tree import Node, Resource
+from baton_formats.fhir.xml import NotFhirXml, from_xml
+from baton_formats.findings import Finding, Format, Message, ReadResult, refused
+
+READERS: dict[str, Callable[[Node], Fact | None]] = {
+    "ServiceRequest": requests.referral,
+    "ReferralRequest": requests.referral_stu3,
+    "Task": requests.task,
+    "Appointment": schedule.appointment,
+    "Slot": schedule.slot,
+    "Encounter": schedule.arrival,
+    "DocumentReference": documents.document_reference,
+    "Composition": documents.composition,
+    "DiagnosticReport": documents.diagnostic_report,
+    "Communication": messages.communication,
+    "CommunicationRequest": messages.communication_request,
+    "MessageHeader": messages.header_answer,
+    "OperationOutcome": messages.outcome,
+    "Parameters": parameters.referral,
+    "Coverage": people.coverage,
+    "Patient": people.patient,
+    "Practitioner": people.practitioner,
+    "PractitionerRole": people.lone_role,
+    "Organization": people.organization,
+    "Location": people.location,
+}
+"""Which resource becomes which fact. A type that is not here is accepted and says nothing about a referral."""
+
+MAPPINGS = tuple(
+    table.mapping()
+    for table in (
+        requests.SERVICE_REQUEST,
+        requests.REFERRAL_REQUEST,
+        requests.TASK,
+        schedule.APPOINTMENT,
+        schedule.SLOT,
+        schedule.ENCOUNTER,
+        documents.DOCUMENT_REFERENCE,
+        documents.COMPOSITION,
+        documents.DIAGNOSTIC_REPORT,
+        messages.COMMUNICATION,
+        messages.COMMUNICATION_REQUEST,
+        messages.OPERATION_OUTCOME,
+        parameters.CREATE_REFERRAL,
+        people.PATIENT,
+        people.PRACTITIONER,
+        people.ORGANIZATION,
+        people.LOCATION,
+        people.COVERAGE,
+    )
+)
+
+
+def read(body: bytes, content_type: str | None = None) -> ReadResult:
+    """What a FHIR body says.
+
+    JSON and XML are told apart by the first character; ``content_type`` only settles what looks like neither.
+    Never raises for content: what is no FHIR at all is refused with a reason, everything else is accepted, with
+    findings where something is doubtful. A finding marked ``refusing`` is one a door must not let pass (an unknown
+    status or priority). Time and memory are linear in the size of the body.
+    """
+    start = body[:64].lstrip(b"\xef\xbb\xbf").lstrip()
+    if not start:
+        return refused(Format.FHIR, "The body is empty.")
+    if start[:1] == b"<" or (start[:1] not in b"{[" and "xml" in (content_type or "")):
+        return _read_xml(body)
+    return _read_json(body)
+
+
+def _read_json(body: bytes) -> ReadResult:
+    try:
+        parsed = parse(body)
+    except NotJson as error:
+        where = f"line {error.line} column {error.column}" if error.line is not None else ""
+        finding = Finding(error.code, where, error.detail, refusing=True)
+        return refused(Format.FHIR, f"The body is no acceptable JSON: {error}.", findings=(finding,))
+    return read_value(parsed.value, findings=_oddities(parsed), exact_root=lambda: exact(body))
+
+
+def _oddities(parsed: Parsed) -> tuple[Finding, ...]:
+    found = [
+        Finding("duplicate-key", f"line {line} column {column}", "the same key stands twice with the same value")
+        for line, column in parsed.repeated
+    ]
+    if parsed.byte_order_mark:
+        found.append(Finding("byte-order-mark", "line 1 column 1", "a byte order mark stands before the text"))
+    return tuple(found)
+
+
+def _read_xml(body: bytes) -> ReadResult:
+    try:
+        resource = from_xml(body)
+    except NotFhirXml as error:
+        finding = Finding(error.code, error.where, error.detail, refusing=True)
+        return refused(Format.FHIR, f"The body is no acceptable FHIR XML: {error}.", findings=(finding,))
+    return read_value(resource, bare_lists=True)
+
+
+def read_value(
+    value: Any,
+    *,
+    bare_lists: bool = False,
+    findings: tuple[Finding, ...] = (),
+    exact_root: Callable[[], Any] | None = None,
+) -> ReadResult:
+    """What an already parsed value says; the caller vouches for its depth."""
+    reason = _no_resource(value)
+    if reason is not None:
+        return refused(Format.FHIR, reason, findings=findings)
+    body = Body(value, bare_lists=bare_lists, exact=exact_root)
+    body.profile = _profile(body)
+    message = _message(body)
+    return ReadResult(format=Format.FHIR, messages=(message,), findings=findings)
+
+
+def _no_resource(value: Any) -> str | None:
+    if not isinstance(value, dict):
+        return "The body is JSON, but no FHIR resource: an object with resourceType is expected."
+    kind = value.get("resourceType")
+    if not isinstance(kind, str) or not kind:
+        return "The body is JSON, but no FHIR resource: resourceType is missing."
+    if kind not in KNOWN_TYPES:
+        return "The body is no FHIR resource of STU3, R4 or R5: its resourceType is not one of theirs."
+    return None
+
+
+def _profile(body: Body) -> Profile:
+    """The partner profile, from the profiles, codes and numbers the first resources name."""
+    marks: list[str] = []
+    for node in body.nodes[:40]:
+        meta = node.value.get("meta")
+        profiles = meta.get("profile") if isinstance(meta, dict) else None
+        marks.extend(p for p in profiles if isinstance(p, str)) if isinstance(profiles, list) else None
+        event = node.value.get("eventCoding")
+        if isinstance(event, dict) and isinstance(event.get("system"), str):
+            marks.append(event["system"])
+        for number in node.value["identifier"] if isinstance(node.value.get("identifier"), list) else ():
+            if isinstance(number, dict) and isinstance(number.get("system"), str):
+                marks.append(number["system"])
+    return profile_for(marks)
+
+
+def _version(body: Body) -> str:
+    """Which release the body is written in, by what only one release has."""
+    if any(node.value.get("resourceType") in STU3_ONLY for node in body.nodes):
+        return "3.0"
+    for node in body.nodes[:40]:
+        meta = node.value.get("meta")
+        profiles = meta.get("profile") if isinstance(meta, dict) else None
+        if isinstance(profiles, list) and any(isinstance(p, str) and "/STU3/" in p for p in profiles):
+            return "3.0"
+    return "4.0"
+
+
+def _message(body: Body) -> Message:
+    version = _version(body)
+    root = body.root.value
+    kind = str(root["resourceType"])
+    if kind == "Bundle":
+        kind = f"Bundle/{_bundle_type(body)}"
+    facts = _facts(body)
+    if version == "3.0":
+        detail = "this is FHIR STU3; its facts were converted to R4 words"
+        body.doubts.add("fhir-stu3", body.root.path, detail)
+    return Message(
+        type=kind,
+        entries=body.entries if root["resourceType"] == "Bundle" else 1,
+        envelope=messages.envelope(body, fhir_version=version),
+        facts=facts,
+        findings=body.doubts.all(),
+    )
+
+
+def _bundle_type(body: Body) -> str:
+    from_bundle = body.root.value.get("type")
+    if isinstance(from_bundle, str) and from_bundle:
+        return from_bundle
+    body.root.doubt("missing-required", "a Bundle says what kind it is", "type")
+    return "unknown"
+
+
+def _facts(body: Body) -> tuple[Fact, ...]:
+    found: list[Fact] = []
+    for node in body.nodes:
+        read_one = READERS.get(node.value.get("resourceType"))  # type: ignore[arg-type]
+        if read_one is not None:
+            fact = read_one(node)
+            if fact is not None:
+                found.append(fact)
+        elif node is not body.root and node.value.get("resourceType") == "Binary":
+            continue
+    if body.root.value["resourceType"] == "Binary":
+        found.append(documents.lone_binary(body.root))
+    return tuple(found)
+
+
+def resource_of(value: Resource) -> str | None:
+    """The resourceType of a parsed value, if it has one."""
+    kind = value.get("resourceType")
+    return kind if isinstance(kind, str) else None
+
+
+__all__ = ["ERS", "MAPPINGS", "READERS", "read", "read_value", "resource_of"]

@@ -1,0 +1,344 @@
+"""Appointments, openings and visits: Appointment, Slot, Encounter."""
+
+from __future__ import annotations
+
+from baton_formats.facts import (
+    Appointment,
+    Arrival,
+    Concept,
+    Identifier,
+    Link,
+    Location,
+    Note,
+    Participant,
+    Party,
+    Patient,
+    PartialTime,
+    Slot,
+)
+from baton_formats.fhir import bindings
+from baton_formats.fhir.body import Body, identifiers_of, logical_id
+from baton_formats.fhir.datatypes import coding_as_concept, concept, extensions, identifier
+from baton_formats.fhir.people import NUMBERED, link, party, patient, subject
+from baton_formats.fhir.tables import Read, Table, code, many, one, row, text, time, version
+from baton_formats.fhir.tree import Node
+
+_SOURCE = "FHIR R4 4.0.1, Scheduling"
+_ACTIONS = {
+    "booked": "booked",
+    "cancelled": "cancelled",
+    "noshow": "no_show",
+    "entered-in-error": "deleted",
+    "arrived": "arrived",
+    "checked-in": "arrived",
+    "fulfilled": "completed",
+}
+
+
+def _action(node: Node) -> str | None:
+    """What just happened; a second version of a booking is a change, not a booking."""
+    action = _ACTIONS.get(str(node.value.get("status")), "status" if node.has("status") else None)
+    headers = node.body.of_type("MessageHeader")
+    reason = headers[0].one("reason", concept) if headers else None
+    if action == "booked" and reason is not None and reason.code == "update":
+        return "modified"
+    return action
+
+
+def _actor(participant: Node) -> Node | None:
+    return participant.child("actor")
+
+
+def _is_patient(participant: Node) -> bool:
+    actor = _actor(participant)
+    if actor is None:
+        return False
+    body: Body = participant.body
+    target = body.follow(actor)
+    if target is not None:
+        return target.value.get("resourceType") == "Patient"
+    how = body.link(actor)
+    numbered = NUMBERED.get(how.identifier.system or "") if how.identifier else None
+    return (how.kind or numbered) == "Patient"
+
+
+def _patient_pointer(node: Node) -> Node | None:
+    return next((one_ for one_ in node.children("participant") if _is_patient(one_)), None)
+
+
+def _patient(node: Node) -> Patient | None:
+    held = _patient_pointer(node)
+    return subject(held, "actor")[0] if held is not None else _lone_patient(node)
+
+
+def _lone_patient(node: Node) -> Patient | None:
+    """A booking without a patient among its participants means the only Patient of its Bundle."""
+    body: Body = node.body
+    lone = body.of_type("Patient")
+    if not body.closed or len(lone) != 1:
+        return None
+    node.doubt("subject-is-lone-patient", "no participant is a patient; the only Patient here was taken", "participant")
+    return patient(lone[0])
+
+
+def _patient_link(node: Node) -> Link | None:
+    held = _patient_pointer(node)
+    return subject(held, "actor")[1] if held is not None else None
+
+
+def _participant(node: Node) -> Participant:
+    roles = node.many("type", concept)
+    who = node.one("actor", party)
+    return Participant(
+        role=roles[0] if roles else None,
+        party=who,
+        patient=subject(node, "actor")[0] if _is_patient(node) else None,
+        location=who.location if who else None,
+        status=code("status", bindings.PARTICIPATION_STATUS, required=True)(node),
+        required=_required(node),
+    )
+
+
+def _required(node: Node) -> str | None:
+    return code("required", bindings.PARTICIPANT_REQUIRED)(node)
+
+
+def _clinicians(node: Node) -> tuple[Party, ...]:
+    found = (held.party for held in node.many("participant", _participant) if held.patient is None)
+    return tuple(who for who in found if who is not None and _is_clinician(who))
+
+
+def _is_clinician(who: Party) -> bool:
+    return who.practitioner is not None or (who.link is not None and who.link.kind in ("Practitioner", "PractitionerRole"))
+
+
+def _location(node: Node) -> Location | None:
+    for held in node.many("participant", _participant):
+        if held.location is not None:
+            return held.location
+        if held.party and held.party.link and held.party.link.kind == "Location" and held.party.display:
+            return Location(name=held.party.display)
+    return None
+
+
+def referral_numbers(pointers: list[Node]) -> tuple[Identifier, ...]:
+    """The numbers of the referrals pointed at: their identifiers, else the logical id (type RI, HL7 table 0203)."""
+    found: list[Identifier] = []
+    for pointer in pointers:
+        body: Body = pointer.body
+        numbers = identifiers_of(body.follow(pointer))
+        own = pointer.one("identifier", identifier)
+        logical = logical_id(pointer.text("reference"))
+        found.extend(numbers or ((own,) if own else ()))
+        if not numbers and own is None and logical is not None:
+            found.append(Identifier(value=logical, type="RI"))
+    return tuple(found)
+
+
+def _request_pointers(node: Node) -> list[Node]:
+    return node.children("basedOn") or node.children("incomingReferral")
+
+
+def _referrals(node: Node) -> tuple[Identifier, ...]:
+    return referral_numbers(_request_pointers(node))
+
+
+def _based_on(node: Node) -> tuple[Link, ...]:
+    return tuple(link(pointer) for pointer in _request_pointers(node))
+
+
+def _cancellation(node: Node) -> Concept | None:
+    """cancelationReason; STU3 has none, so the reason of a cancelled booking is it."""
+    given = node.one("cancelationReason", concept)
+    if given is None and node.value.get("status") in ("cancelled", "noshow") and node.has("incomingReferral"):
+        reasons = node.many("reason", concept)
+        return reasons[0] if reasons else None
+    return given
+
+
+def _reason(node: Node) -> Concept | None:
+    for name in ("reasonCode", "reason"):
+        given = node.many(name, concept)
+        if given:
+            return given[0]
+    return None
+
+
+def _notes(node: Node) -> tuple[Note, ...]:
+    return tuple(Note(text=words) for words in (node.text("comment"),) if words)
+
+
+def _start(node: Node) -> PartialTime | None:
+    start = node.time("start")
+    _compare_with_slot(node, "start", start)
+    return start
+
+
+def _end(node: Node) -> PartialTime | None:
+    start, end = node.time("start"), node.time("end")
+    begins, ends = start.instant() if start else None, end.instant() if end else None
+    if begins and ends and ends < begins:
+        node.doubt("period-backwards", "the appointment ends before it starts", "end")
+    return end
+
+
+def _compare_with_slot(node: Node, name: str, own: PartialTime | None) -> None:
+    mine = own.instant() if own is not None else None
+    for pointer in node.children("slot"):
+        target = pointer.body.follow(pointer)
+        theirs = target.time(name) if target is not None else None
+        moment = theirs.instant() if theirs is not None else None
+        if mine is not None and moment is not None and mine != moment:
+            pointer.doubt("slot-time-differs", "the slot has another time; the appointment's own was taken")
+
+
+def _minutes(node: Node) -> int | None:
+    return node.whole("minutesDuration")
+
+
+APPOINTMENT = Table(
+    "Appointment",
+    Appointment,
+    row("action", "what just happened", "Appointment.status", _action, also=("MessageHeader.reason",)),
+    row("identifiers", "every number of the booking", "Appointment.identifier", many("identifier", identifier)),
+    row("placer", "the requester's number", "Appointment.identifier (type PLAC)",
+        lambda node: next((n for n in node.many("identifier", identifier) if n.type == "PLAC"), None)),
+    row("filler", "the scheduler's number", "Appointment.identifier (type FILL)",
+        lambda node: next((n for n in node.many("identifier", identifier) if n.type == "FILL"), None)),
+    row("status", "state of the booking", "Appointment.status",
+        code("status", bindings.APPOINTMENT_STATUS, protects=True, required=True), needs="",
+        findings=("missing-required", "unknown-code")),
+    row("reason", "why the visit", "Appointment.reasonCode", _reason, needs="reasonCode reason"),
+    row("cancellation_reason", "why it was cancelled", "Appointment.cancelationReason", _cancellation,
+        also=("Appointment.reason (STU3, cancelled)",), needs="cancelationReason reason"),
+    row("type", "kind of appointment", "Appointment.appointmentType", one("appointmentType", concept)),
+    row("services", "what is to be done", "Appointment.serviceType", many("serviceType", concept)),
+    row("specialties", "whose field it is", "Appointment.specialty", many("specialty", concept)),
+    row("start", "when it starts", "Appointment.start", _start, findings=("unreadable-time", "slot-time-differs")),
+    row("end", "when it ends", "Appointment.end", _end, findings=("unreadable-time", "period-backwards")),
+    row("duration_minutes", "how long", "Appointment.minutesDuration", _minutes),
+    row("patient", "the patient", "Appointment.participant.actor (Patient)", _patient,
+        also=("the only Patient of the Bundle",), needs="",
+        findings=("dangling-reference", "subject-is-lone-patient")),
+    row("patient_link", "how the booking names the patient", "Appointment.participant.actor (Patient)",
+        _patient_link),
+    row("clinicians", "who sees the patient", "Appointment.participant.actor (Practitioner)", _clinicians),
+    row("location", "where", "Appointment.participant.actor (Location)", _location),
+    row("participants", "everyone who takes part", "Appointment.participant", many("participant", _participant),
+        findings=("missing-required", "unknown-code")),
+    row("referrals", "numbers of the referral it belongs to", "Appointment.basedOn", _referrals,
+        also=("Appointment.incomingReferral (STU3)",), needs="basedOn incomingReferral"),
+    row("based_on", "the request it fulfils", "Appointment.basedOn", _based_on,
+        also=("Appointment.incomingReferral (STU3)",), needs="basedOn incomingReferral"),
+    row("slots", "the openings it takes", "Appointment.slot", many("slot", link)),
+    row("description", "words of the booking", "Appointment.description", text("description")),
+    row("notes", "comment", "Appointment.comment", _notes),
+    row("patient_instructions", "words for the patient", "Appointment.patientInstruction",
+        lambda node: tuple(filter(None, [node.text("patientInstruction")]))),
+    row("created_at", "when it was made", "Appointment.created", time("created")),
+    row("id", "id on the sending server", "Appointment.id", text("id")),
+    row("version", "version on the sending server", "Appointment.meta.versionId", version),
+    row("extensions", "what the sender added", "Appointment.extension", extensions, needs=""),
+    source=_SOURCE,
+    known="identifier status cancelationReason serviceCategory serviceType specialty appointmentType reasonCode "
+    "reasonReference priority description supportingInformation start end minutesDuration slot created comment "
+    "patientInstruction basedOn participant requestedPeriod reason incomingReferral indication",
+    notes=("The appointment's own times win over those of its Slot.",),
+)
+
+SLOT = Table(
+    "Slot",
+    Slot,
+    row("identifiers", "numbers of the opening", "Slot.identifier", many("identifier", identifier)),
+    row("status", "free or taken", "Slot.status", code("status", bindings.SLOT_STATUS, protects=True)),
+    row("start", "when it starts", "Slot.start", time("start")),
+    row("end", "when it ends", "Slot.end", time("end")),
+    row("services", "what can be booked", "Slot.serviceType", many("serviceType", concept)),
+    row("schedule", "whose calendar", "Slot.schedule", one("schedule", link)),
+    row("id", "id on the sending server", "Slot.id", text("id")),
+    source=_SOURCE,
+)
+
+_VISITS = {
+    "planned": "status",
+    "arrived": "arrived",
+    "triaged": "arrived",
+    "in-progress": "arrived",
+    "finished": "finished",
+    "cancelled": "cancelled",
+    "entered-in-error": "cancelled",
+}
+
+
+def _visit_action(node: Node) -> str:
+    return _VISITS.get(str(node.value.get("status")), "status")
+
+
+def _bound(name: str) -> Read:
+    def read(node: Node) -> PartialTime | None:
+        span = node.child("period")
+        return span.time(name) if span is not None else None
+
+    return read
+
+
+def _playing(wanted: str) -> Read:
+    def read(node: Node) -> tuple[Party, ...]:
+        found: list[Party] = []
+        for held in node.children("participant"):
+            roles = held.many("type", concept)
+            who = held.one("individual", party)
+            if who is not None and any(c.code == wanted for r in roles for c in r.codings):
+                found.append(who)
+        return tuple(found)
+
+    return read
+
+
+def _place(node: Node) -> Location | None:
+    for held in node.children("location"):
+        who = held.one("location", party)
+        if who is not None:
+            return who.location or (Location(name=who.display) if who.display else None)
+    return None
+
+
+ENCOUNTER = Table(
+    "Encounter",
+    Arrival,
+    row("action", "arrived, finished or cancelled", "Encounter.status", _visit_action),
+    row("patient", "the patient", "Encounter.subject", lambda node: subject(node, "subject")[0]),
+    row("patient_link", "how the visit names the patient", "Encounter.subject",
+        lambda node: subject(node, "subject")[1]),
+    row("visit", "numbers of the visit", "Encounter.identifier", many("identifier", identifier)),
+    row("status", "state of the visit", "Encounter.status", code("status", bindings.ENCOUNTER_STATUS)),
+    row("visit_class", "kind of visit", "Encounter.class", one("class", coding_as_concept)),
+    row("location", "where", "Encounter.location", _place),
+    row("attending", "who saw the patient", "Encounter.participant (ATND, PPRF)",
+        lambda node: _playing("ATND")(node) + _playing("PPRF")(node)),
+    row("referring", "who referred", "Encounter.participant (REF)", _playing("REF")),
+    row("consulting", "who was consulted", "Encounter.participant (CON)", _playing("CON")),
+    row("at", "when it began", "Encounter.period.start", _bound("start")),
+    row("ended_at", "when it ended", "Encounter.period.end", _bound("end")),
+    row("reasons", "why", "Encounter.reasonCode", many("reasonCode", concept)),
+    row("referrals", "numbers of the referral", "Encounter.basedOn",
+        lambda node: referral_numbers(node.children("basedOn"))),
+    row("appointments", "the booking it came from", "Encounter.appointment", many("appointment", link)),
+    row("id", "id on the sending server", "Encounter.id", text("id")),
+    source="FHIR R4 4.0.1, Encounter",
+)
+
+
+def appointment(node: Node) -> Appointment:
+    """An Appointment."""
+    return APPOINTMENT.read(node)
+
+
+def slot(node: Node) -> Slot:
+    """A Slot."""
+    return SLOT.read(node)
+
+
+def arrival(node: Node) -> Arrival:
+    """An Encounter as evidence of a visit."""
+    return ENCOUNTER.read(node)

@@ -1,0 +1,138 @@
+"""Parts that several messages share: notes, coverage, diagnoses, the referring clinician, the patient."""
+
+from __future__ import annotations
+
+import re
+
+from baton_formats.declaration import FieldMapping, MessageMapping
+from baton_formats.facts import Concept, Coverage, Note, Organization, Party, Patient, Period
+from baton_formats.findings import Format
+from baton_formats.hl7v2 import datatypes
+from baton_formats.hl7v2.grouping import notes_after
+from baton_formats.hl7v2.patient import read_patient
+from baton_formats.hl7v2.segments import Segment
+from baton_formats.hl7v2.view import Read, View, build, first, text
+
+_SOURCE_OF_COMMENT = re.compile(r"[A-Z]{1,2}")
+# HL7 tables 0280, 0485 and 0027 (OBR-5, TQ1-9, RF1-2).
+_PRIORITIES = {"S": "stat", "A": "asap", "R": "routine", "U": "urgent", "STAT": "stat", "ASAP": "asap"}
+_PRIORITIES |= {"ROUTINE": "routine", "URGENT": "urgent", "RO": "routine", "UR": "urgent", "ST": "stat"}
+
+
+def patient(view: View, mapping: FieldMapping) -> Patient | None:
+    """The patient of the message, read once however many facts it holds."""
+    if "patient" not in view.shared:
+        view.shared["patient"] = read_patient(view)
+    found = view.shared["patient"]
+    return found if isinstance(found, Patient) else None
+
+
+def note_text(view: View, segment: Segment) -> str | None:
+    """NTE-3, all repetitions as lines; NTE-2 where a sender wrote the text there instead of its source."""
+    lines = [cell.whole().strip() for cell in view.cells_of(segment, 3)]
+    words = "\n".join(lines).strip()
+    if words:
+        return words
+    misplaced = next((cell.whole().strip() for cell in view.cells_of(segment, 2)), "")
+    if not misplaced or _SOURCE_OF_COMMENT.fullmatch(misplaced):
+        return None
+    view.note("note-in-source", segment.place(2), "the text of the note stands in NTE-2, the field for its source")
+    return misplaced
+
+
+def notes(*owners: str) -> Read:
+    """A reader of the notes that stand behind one of ``owners``."""
+    wanted = frozenset(owners)
+
+    def read(view: View, mapping: FieldMapping) -> tuple[Note, ...]:
+        return tuple(Note(text=words) for nte in notes_after(view, wanted) if (words := note_text(view, nte)))
+
+    return read
+
+
+def priority_of(concept: Concept | None) -> str | None:
+    """routine, urgent, asap or stat, by code, else by the words a sender wrote; None if it is none of them."""
+    if concept is None:
+        return None
+    words = [concept.code, *(coding.display for coding in concept.codings), concept.text]
+    return next((known for word in words if word and (known := _PRIORITIES.get(word.strip().upper()))), None)
+
+
+def priority(view: View, mapping: FieldMapping) -> str | None:
+    """The priority of the first place that gives one; a code that is none of ours is a finding."""
+    for place in (mapping.path, *mapping.also):
+        for cell in view.cells(place):
+            known = priority_of(datatypes.cwe(cell, view))
+            if known:
+                return known
+            view.note("priority-unknown", cell.place, "the priority is none of routine, urgent, asap and stat")
+    return None
+
+
+def diagnoses(view: View, mapping: FieldMapping) -> tuple[Concept, ...]:
+    """DG1-3, with DG1-4 as words where there is no code."""
+    found = []
+    for segment in view.all("DG1")[:200]:
+        cell = next(view.cells_of(segment, 3), None) or next(view.cells_of(segment, 4), None)
+        concept = datatypes.cwe(cell, view) if cell else None
+        if concept and concept not in found:
+            found.append(concept)
+    return tuple(found)
+
+
+def referring_party(view: View) -> Party | None:
+    """The referring doctor of the visit (PV1-8)."""
+    cell = view.cell("PV1-8")
+    return datatypes.party(cell, view) if cell else None
+
+
+def _coverage_period(view: View, mapping: FieldMapping) -> Period | None:
+    return datatypes.period(view.text("IN1-12"), view.text("IN1-13"))
+
+
+def _payer(view: View, mapping: FieldMapping) -> Organization | None:
+    name = view.cell("IN1-4")
+    organization = datatypes.xon(name, view) if name else None
+    number = view.cell("IN1-3")
+    identifier = datatypes.cx(number, view) if number else None
+    if organization is None and identifier is None:
+        return None
+    named = organization or Organization()
+    address = tuple(found for cell in view.cells("IN1-5") if (found := datatypes.xad(cell, view)))
+    return Organization(
+        name=named.name,
+        identifiers=(identifier,) if identifier else named.identifiers,
+        npi=named.npi,
+        addresses=address,
+    )
+
+
+COVERAGE = MessageMapping(
+    format=Format.HL7V2,
+    message="IN1 in any message",
+    fact="coverage",
+    source="HL7 v2.5.1 6.5.6 IN1",
+    fields=(
+        FieldMapping("payer", "the insurance company", "IN1-4", ("IN1-3", "IN1-5"), (), _payer),
+        FieldMapping("plan", "plan number", "IN1-2", (), (), first(text)),
+        FieldMapping("plan_name", "plan name", "IN1-2.2", ("IN1-9",), (), first(lambda cell, view: cell.text(2 if cell.number == 2 else 1))),
+        FieldMapping("group", "group number", "IN1-8", (), (), first(text)),
+        FieldMapping("member_id", "policy number", "IN1-36", ("IN1-49",), (), first(text)),
+        FieldMapping("subscriber_id", "number of the insured", "IN1-49", (), (), first(text)),
+        FieldMapping("relationship", "the insured's relationship to the patient", "IN1-17", (), (), first(datatypes.cwe)),
+        FieldMapping("type", "kind of plan", "IN1-15", (), (), first(datatypes.cwe)),
+        FieldMapping("period", "plan effective and expiration date", "IN1-12", ("IN1-13",), (), _coverage_period),
+    ),
+)
+
+
+def coverage(view: View, mapping: FieldMapping) -> tuple[Coverage, ...]:
+    """One coverage per IN1."""
+    if "coverage" not in view.shared:
+        made = (Coverage(**build(COVERAGE.fields, view.narrowed([in1]))) for in1 in view.all("IN1")[:50])
+        view.shared["coverage"] = tuple(found for found in made if found != Coverage())
+    found = view.shared["coverage"]
+    return found if isinstance(found, tuple) else ()
+
+
+__all__ = ["COVERAGE", "coverage", "diagnoses", "note_text", "notes", "patient", "priority", "priority_of", "referring_party"]
