@@ -17,12 +17,18 @@ class _Armed:
     passes: Iterator[int]
 
 
-_names: dict[str, str] = {}
+_names: dict[str, str] = {
+    "writer.before_commit": "the batch is written, its transaction is not committed",
+    "writer.after_commit": "the batch is committed, no caller has heard of it",
+    "relay.after_send": "the log has acknowledged the events, they still lie in the outbox",
+    "consumer.after_commit": "the batch is applied and its offset committed, the log has not heard of it",
+}
 _armed: _Armed | None = None
 
 
 def declare(name: str, sentence: str) -> str:
-    """Make ``name`` known, at import of the module that passes it; ``sentence`` says where that is."""
+    """Make a service's own ``name`` known, at import of the module that passes it; ``sentence`` says where it
+    is."""
     _names[name] = sentence
     return name
 

@@ -103,10 +103,12 @@ class ChassisSettings(BaseSettings):
 
     def _objections_in_prod(self) -> list[str]:
         rules = {
-            "BATON_JWKS_URL: profile prod has no embedded token issuer; name your issuer's key set.": not self.jwks_url,
+            "BATON_JWKS_URL: profile prod has no embedded token issuer; name the key set of yours.":
+                not self.jwks_url,
             "BATON_JWKS_URL: use https or a file in profile prod.": (self.jwks_url or "").startswith("http:"),
-            "BATON_KEY_FILE: profile prod makes no keys; name the file with the root key.": self.key_file is None,
-            "BATON_PUBLIC_URL: set the https address under which offices reach this installation.":
+            "BATON_KEY_FILE: profile prod makes no keys; name the file with the root key.":
+                self.key_file is None,
+            "BATON_PUBLIC_URL: set the https address under which this installation is reached.":
                 not (self.public_url or "").startswith("https:"),
             "BATON_OUTBOUND_ALLOW: not in profile prod; outbound calls reach public addresses only.":
                 bool(self.outbound_allow),

@@ -12,7 +12,7 @@ from baton_chassis.log.kafka_settings import CLIENT_ERRORS, KafkaSettings, unava
 from baton_chassis.log.port import AppendCounters, Draft
 from baton_contracts.topics import partition_for
 
-_LINGER_MS = 0
+_LINGER_MS = 0  # a call hands its drafts over in one go, so batches fill anyway; waiting only costs time
 _BATCH_BYTES = 128 * 1024
 _REQUEST_BYTES = 1_048_576
 

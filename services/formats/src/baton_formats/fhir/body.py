@@ -16,6 +16,9 @@ _LITERAL = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/([^/|#]+)(?:/_history/[^/]+)?")
 _VERSION = re.compile(r"/_history/[^/]*$")
 _CLOSED_BUNDLES = frozenset({"message", "document", "collection"})
 
+_MAX_TWINS = 8
+"""Resources of one name that are compared; more of them tell nothing new."""
+
 MAX_RESOURCES = 20_000
 """Resources of one body that are looked at; a Bundle that holds more is no referral."""
 
@@ -40,6 +43,7 @@ class Body:
         self._opens: dict[int, Node] = {}
         self._tasks: dict[int, Node] | None = None
         self.entries = 0
+        self._nested = False
         self.root = Node(root, (None, _type_of(root) or "Resource"), root, self)
         self.closed = root.get("type") in _CLOSED_BUNDLES and _type_of(root) == "Bundle"
         self._gather(self.root, None)
@@ -54,26 +58,31 @@ class Body:
         kind = _type_of(node.value)
         if kind == "Bundle":
             self._gather_bundle(node)
+            self._nested = self._nested or node is not self.root
         elif kind == "Parameters":
             self._gather_parameters(node)
         if "contained" in node.value:
             self._gather_contained(node)
 
     def _register(self, node: Node, full_url: str | None) -> None:
-        kind = _type_of(node.value)
-        self.nodes.append(node)
+        """Make a resource findable; one that says the same as an earlier one under its name adds nothing."""
+        kind, logical = _type_of(node.value), node.value.get("id")
         if kind is None:
+            self.doubts.add("resource-without-type", node.path, "a resource does not say what it is")
             return
-        self._by_type.setdefault(kind, []).append(node)
-        logical = node.value.get("id")
+        twins: list[Node] = []
         if isinstance(logical, str):
             twins = self._by_type_and_id.setdefault(f"{kind}/{logical}", [])
-            twins.append(node)
-            if len(twins) == 2 and self.closed:
+            if any(twin.value == node.value for twin in twins[:_MAX_TWINS]):
+                return
+            if any(_same_bundle(twin, node) for twin in twins[-1:]) and self.closed:
                 self.doubts.add("duplicate-id", (node.path, "id"), "two resources here have the same type and id")
+            twins.append(node)
+        self.nodes.append(node)
+        self._by_type.setdefault(kind, []).append(node)
         if full_url:
             other = self._by_url.setdefault(full_url, node)
-            if other is not node and self.closed:
+            if other is not node and self.closed and _same_bundle(other, node):
                 self.doubts.add("duplicate-full-url", node.path, "two entries here have the same fullUrl")
 
     def _gather_bundle(self, bundle: Node) -> None:
@@ -160,15 +169,26 @@ class Body:
             pointer.doubt("malformed-reference", "a reference begins with a colon; urn was put before it", "reference")
             reference = "urn" + reference
         found = self._by_url.get(reference)
-        if found is not None:
+        if found is not None and not self._nested:
             return found
         match = _LITERAL.fullmatch(reference)
         if match is None:
-            return self._by_url.get(_VERSION.sub("", reference))
+            return found or self._by_url.get(_VERSION.sub("", reference))
         twins = self._by_type_and_id.get(f"{match.group(1)}/{match.group(2)}", [])
-        if len(twins) > 1:
-            pointer.doubt("ambiguous-reference", "more than one resource answers to this; the first was taken", "reference")
-        return twins[0] if twins else None
+        return self._nearest(twins, pointer) if len(twins) > 1 else (found or (twins[0] if twins else None))
+
+    def _nearest(self, twins: list[Node], pointer: Node) -> Node:
+        """Of several resources with one name, the one in the innermost Bundle around the pointer."""
+        holder: Path = pointer.path
+        while holder is not None:
+            near = [twin for twin in twins[:_MAX_TWINS] if _bundle_path(twin.path) is holder]
+            if len(near) > 1:
+                detail = "more than one resource answers to this; the first was taken"
+                pointer.doubt("ambiguous-reference", detail, "reference")
+            if near:
+                return near[0]
+            holder = holder[0]
+        return twins[0]
 
     def _by_identifier(self, pointer: Node) -> Node | None:
         own = pointer.value.get("identifier")
@@ -240,6 +260,10 @@ def _bundle_path(path: Any) -> Path:
         path = path[0]
     found: Path = path
     return found
+
+
+def _same_bundle(one: Node, other: Node) -> bool:
+    return _bundle_path(one.path) is _bundle_path(other.path)
 
 
 def _pointers(node: Node, names: tuple[str, ...]) -> Iterator[Node]:

@@ -12,8 +12,8 @@ LONGEST_PAUSE: Final = timedelta(minutes=10)
 
 
 class Breaker:
-    """Opens after five failures in a row, or when half of at least ten calls in five minutes failed; lets one call
-    through after 30 s, doubling to 10 min. Times are whatever clock the caller goes by.
+    """Opens after five failures in a row, or when half of at least ten calls in five minutes failed; lets one
+    call through after 30 s, doubling to 10 min. Times are whatever clock the caller goes by.
     """
 
     __slots__ = ("_calls", "_in_a_row", "_open_until", "_pause", "_probing")
@@ -57,4 +57,6 @@ class Breaker:
 
     def _too_many(self, at: datetime) -> bool:
         recent = [fine for moment, fine in self._calls if at - moment <= WINDOW]
-        return self._in_a_row >= IN_A_ROW or (len(recent) >= ENOUGH and recent.count(False) * 2 >= len(recent))
+        return self._in_a_row >= IN_A_ROW or (
+            len(recent) >= ENOUGH and recent.count(False) * 2 >= len(recent)
+        )

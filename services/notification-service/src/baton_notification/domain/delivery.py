@@ -53,8 +53,9 @@ class DocumentVersion:
 class Destination:
     """Where a delivery goes: by which channel, over which route, to which address.
 
-    ``lane`` names what fails together: a webhook endpoint, or the one mail server. ``carries`` tells whether the
-    channel carries a document's content, so that its acceptance proves the document and not only the notice.
+    ``lane`` names what fails together: a webhook endpoint, or the one mail server. ``carries`` tells whether
+    the channel carries a document's content, so that its acceptance proves the document and not only the
+    notice.
     """
 
     route_id: str
@@ -104,9 +105,9 @@ LATE_AFTER: Final = timedelta(days=4)
 class Delivery:
     """A delivery and its history.
 
-    ``due_at`` is when a worker should take it up next; while one has it (``lease``), when another may. ``chain``
-    names what goes out in order, one at a time; empty for what has no order. ``body`` is what must be sent as it is
-    (an envelope, a code), None for what is rendered from the state at sending time.
+    ``due_at`` is when a worker should take it up next; while one has it (``lease``), when another may.
+    ``chain`` names what goes out in order, one at a time; empty for what has no order. ``body`` is what must
+    be sent as it is (an envelope, a code), None for what is rendered from the state at sending time.
     """
 
     id: str
@@ -146,8 +147,8 @@ class Delivery:
         self, attempt: Attempt, verdict: Verdict, *, chance: float, wish: timedelta | None = None,
         proof: str | None = None, lease: str | None = None,
     ) -> None:  # fmt: skip
-        """A try came to an end. ``lease`` is the one it was made under; a try under a lease that ran out leaves its
-        trace and, if it went through, its success, but plans nothing.
+        """A try came to an end. ``lease`` is the one it was made under; a try under a lease that ran out
+        leaves its trace and, if it went through, its success, but plans nothing.
         """
         current = lease == self.lease
         self.attempts += (attempt,)
@@ -238,7 +239,9 @@ class Delivery:
     def _rest(self) -> None:
         self.due_at, self.lease = None, None
 
-    def _move(self, status: Status, at: datetime, *, code: str | None = None, proof: str | None = None) -> None:
+    def _move(
+        self, status: Status, at: datetime, *, code: str | None = None, proof: str | None = None
+    ) -> None:
         if not follows(status, self.status):
             return
         self.status, self.code, self.updated_at = status, code, at

@@ -38,7 +38,8 @@ class Secret:
 
 @dataclass(slots=True)
 class WebhookEndpoint:
-    """An address that wants to be called. Without ``office_id`` it is the practice's own and hears of everything.
+    """An address that wants to be called. Without ``office_id`` it is the practice's own and hears of
+    everything.
 
     ``events`` are patterns over event types; None means all that offices hear.
     """
@@ -133,7 +134,9 @@ class WebhookEndpoint:
             self.disabled_at, self.disabled_reason = at, "gone"
 
     def did_not_answer(self, *, at: datetime) -> bool:
-        """A call failed; after five days of nothing but failures it is given up. Tells whether anything changed."""
+        """A call failed; after five days of nothing but failures it is given up. Tells whether anything
+        changed.
+        """
         if self.failing_since is None:
             self.failing_since = at
             return True

@@ -23,9 +23,7 @@ class Status(StrEnum):
 UNSENT: Final = frozenset({Status.QUEUED, Status.SENDING})
 """Not yet with the channel: waiting for a worker, for its time, or in a worker's hands."""
 
-ENDS: Final = frozenset(
-    {Status.FAILED, Status.BOUNCED, Status.EXPIRED, Status.SUPPRESSED, Status.CANCELLED}
-)
+ENDS: Final = frozenset({Status.FAILED, Status.BOUNCED, Status.EXPIRED, Status.SUPPRESSED, Status.CANCELLED})
 """It went no further. Only a person can have it sent again."""
 
 INFORMED: Final = frozenset({Status.DELIVERED, Status.OPENED, Status.ACKNOWLEDGED})
@@ -49,8 +47,8 @@ _END_FROM: Final = {
 
 
 def follows(status: Status, after: Status) -> bool:
-    """Whether a delivery at ``after`` may move to ``status``. Queued and sending share a rung: a try that failed
-    goes back to waiting; every other step is up, or off the ladder for good.
+    """Whether a delivery at ``after`` may move to ``status``. Queued and sending share a rung: a try that
+    failed goes back to waiting; every other step is up, or off the ladder for good.
     """
     if after in ENDS or status is after:
         return False

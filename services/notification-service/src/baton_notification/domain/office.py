@@ -15,8 +15,8 @@ CHANNELS_WE_SEND_BY: Final = frozenset({"email"})
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way to reach the office. ``verified_at`` is when it was shown that the address is the office's: a code
-    sent there came back, or our staff vouched for it.
+    """One way to reach the office. ``verified_at`` is when it was shown that the address is the office's: a
+    code sent there came back, or our staff vouched for it.
     """
 
     id: str
@@ -53,8 +53,8 @@ _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 class Office:
     """An office and its routes, in the order in which they were stated.
 
-    ``identifiers`` are (system, value). ``preferences`` has ``mute``: patterns of event types it does not want to
-    hear of. None of this is about a patient.
+    ``identifiers`` are (system, value). ``preferences`` has ``mute``: patterns of event types it does not
+    want to hear of. None of this is about a patient.
     """
 
     id: str
@@ -88,7 +88,9 @@ class Office:
     def code_route(self) -> Route | None:
         """The address on file for codes: a proven one if there is any, else the first that was stated."""
         usable = self.notice_routes
-        return next((route for route in usable if route.verified_at is not None), usable[0] if usable else None)
+        return next(
+            (route for route in usable if route.verified_at is not None), usable[0] if usable else None
+        )
 
     def wants(self, event_type: str) -> bool:
         """Whether the office wants to hear of such events."""
@@ -117,8 +119,8 @@ class Office:
         routes: tuple[Route, ...] | None = None, time_zone: str | None = None,
         preferences: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        """What is said about the office from now on; None leaves a field. A route with another address has to be
-        proven again.
+        """What is said about the office from now on; None leaves a field. A route with another address has to
+        be proven again.
         """
         wanted = {
             "name": name,
@@ -159,7 +161,8 @@ class Office:
 
     def _as_proven(self, stated: Route) -> Route:
         known = next(
-            (one for one in self.routes if (one.channel, one.address) == (stated.channel, stated.address)), None
+            (one for one in self.routes if (one.channel, one.address) == (stated.channel, stated.address)),
+            None,
         )
         return known or replace(stated, verified_at=None)
 

@@ -25,7 +25,8 @@ LONGEST_WISH: Final = timedelta(hours=24)
 def pause_before(tried: int, *, chance: float, wish: timedelta | None = None) -> timedelta | None:
     """How long to wait after ``tried`` tries; None when that was the last.
 
-    ``chance`` lies in [0, 1) and spreads the pause by +-20 %; a receiver's ``wish`` can lengthen it, not shorten it.
+    ``chance`` lies in [0, 1) and spreads the pause by +-20 %; a receiver's ``wish`` can lengthen it, not
+    shorten it.
     """
     if tried >= len(SCHEDULE):
         return None
