@@ -1,7 +1,8 @@
-"""What a door promises: only the declared, only the readable, only the allowed; and never a word sent back."""
+"""What a door promises: only the declared, the readable and the allowed; and never a word sent back."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,11 @@ from typing import Annotated, Any, Literal
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field
+
 from baton_chassis import mounting
 from baton_chassis.access import Principal, Unauthenticated
 from baton_chassis.clock import FixedClock
@@ -30,10 +36,6 @@ from baton_chassis.doors import (
 )
 from baton_chassis.errors import Contended, KeyReused, NotFound, VersionMismatch
 from baton_chassis.problems import Problem, ProblemType
-from fastapi import FastAPI
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import Field
 
 PRACTICE = "01890000-0000-7000-8000-000000000001"
 PARCEL = "01890000-0000-7000-8000-0000000000aa"
@@ -48,9 +50,9 @@ class Label(Body):
 class NewParcel(Body):
     name: Annotated[str, Field(max_length=40)]
     weight: int | None = None
-    labels: Annotated[list[Label], Field(max_length=3)] = []
+    labels: Annotated[list[Label], Field(max_length=3, default_factory=list)]
     due: Instant | None = None
-    notes: dict[str, int] = {}
+    notes: Annotated[dict[str, int], Field(default_factory=dict)]
 
 
 class Verb(Body):
@@ -72,6 +74,10 @@ class ReceiveParcel(Command):
     name: str
 
 
+def decided(reply: Reply, *, replayed: bool = False) -> Decided:
+    return Decided(reply=reply, replayed=replayed)
+
+
 class AlreadySent(Exception):
     code = "already-sent"
     detail = "The parcel has left the house."
@@ -82,7 +88,7 @@ class Post:
 
     def __init__(self) -> None:
         self.seen: list[tuple[Command, Caller, IdempotencyKey | None, int | None]] = []
-        self.decided = Decided(
+        self.decided = decided(
             Reply(kind="created", body={"id": PARCEL}, location=f"/v1/parcels/{PARCEL}", version=1)
         )
         self.error: Exception | None = None
@@ -121,17 +127,28 @@ def parcel_routes() -> Routes:
     sent = ProblemType(code="already-sent", status=409, title="Sent", explanation="It has left.")
 
     @routes.command(
-        "POST", "/v1/parcels", scope="parcels:write", body=NewParcel, reply=ParcelView, idempotent=True,
-        refusals=("illegal-transition", sent), success=201,
-    )  # fmt: skip
+        "POST",
+        "/v1/parcels",
+        scope="parcels:write",
+        body=NewParcel,
+        reply=ParcelView,
+        idempotent=True,
+        refusals=("illegal-transition", sent),
+        success=201,
+    )
     async def receive(ask: Ask[NewParcel]) -> Reply:
         """Take a parcel in."""
         return await ask.submit(ReceiveParcel(id=ask.new_id(), name=ask.body.name))
 
     @routes.command(
-        "POST", "/v1/parcels/{id}/send", scope="parcels:write", body=Verb, reply=ParcelView, idempotent=True,
+        "POST",
+        "/v1/parcels/{id}/send",
+        scope="parcels:write",
+        body=Verb,
+        reply=ParcelView,
+        idempotent=True,
         hot=True,
-    )  # fmt: skip
+    )
     async def send(ask: Ask[Verb]) -> Reply:
         """Send a parcel."""
         return await ask.submit(ReceiveParcel(id=ask.path["id"], name=ask.body.reason))
@@ -153,9 +170,13 @@ def parcel_routes() -> Routes:
         return Answer(body=ParcelView(id=PARCEL), version=3)
 
     @routes.raw(
-        "POST", "/fhir/R4/Parcel", scope="system/Parcel.c", accepts=("application/fhir+json",),
-        produces=("application/fhir+json",), on_problem=as_outcome,
-    )  # fmt: skip
+        "POST",
+        "/fhir/R4/Parcel",
+        scope="system/Parcel.c",
+        accepts=("application/fhir+json",),
+        produces=("application/fhir+json",),
+        on_problem=as_outcome,
+    )
     async def fhir(ask: Ask[None]) -> Answer:
         """Take a parcel in, as FHIR."""
         return Answer(status=201, body=ask.raw, media_type="application/fhir+json")
@@ -244,7 +265,7 @@ async def test_a_created_thing_has_a_location_and_a_version(house: House) -> Non
     ("kind", "status"), [("done", 200), ("existing", 200), ("created", 201), ("waiting", 202)]
 )
 async def test_the_kind_of_reply_decides_the_status(house: House, kind: Any, status: int) -> None:
-    house.post.decided = Decided(Reply(kind=kind, body={"id": PARCEL}, location="/v1/parcels/1"))
+    house.post.decided = decided(Reply(kind=kind, body={"id": PARCEL}, location="/v1/parcels/1"))
 
     response = await house.ask("POST", "/v1/parcels", json={"name": "box"})
 
@@ -252,13 +273,20 @@ async def test_the_kind_of_reply_decides_the_status(house: House, kind: Any, sta
 
 
 async def test_the_command_knows_who_asks_and_under_which_key(house: House) -> None:
-    house.post.decided = Decided(Reply(body={"id": PARCEL}), replayed=True)
+    house.post.decided = decided(Reply(body={"id": PARCEL}), replayed=True)
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
     response = await house.ask(
-        "POST", "/v1/parcels", json={"name": "box"},
-        headers={"Idempotency-Key": "abc", "If-Match": 'W/"7"', "X-Correlation-Id": CANARY, "traceparent": trace},
-    )  # fmt: skip
+        "POST",
+        "/v1/parcels",
+        json={"name": "box"},
+        headers={
+            "Idempotency-Key": "abc",
+            "If-Match": 'W/"7"',
+            "X-Correlation-Id": CANARY,
+            "traceparent": trace,
+        },
+    )
 
     command, caller, key, if_match = house.post.seen[0]
     assert command == ReceiveParcel(id=PARCEL, name="box")
@@ -405,8 +433,17 @@ async def test_a_time_with_an_offset_is_read(house: House) -> None:
     assert response.status_code == 201
 
 
-@pytest.mark.parametrize("content_type", ["", "text/plain", "application/xml", "application/json; charset=utf-16",
-                                          "multipart/form-data; boundary=x", "application/x-www-form-urlencoded"])  # fmt: skip
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "text/plain",
+        "application/xml",
+        "application/json; charset=utf-16",
+        "multipart/form-data; boundary=x",
+        "application/x-www-form-urlencoded",
+    ],
+)
 async def test_another_content_type_is_refused(house: House, content_type: str) -> None:
     headers = {"Content-Type": content_type}
 
@@ -433,9 +470,11 @@ async def test_a_body_of_eleven_megabytes_is_too_large_by_its_length_or_by_count
 @pytest.mark.parametrize("length", ["-1", "+5", "5 5", "0x5", "９"])
 async def test_a_length_that_is_no_number_is_a_bad_request(house: House, length: str) -> None:
     response = await house.ask(
-        "POST", "/v1/parcels", content=b"{}",
+        "POST",
+        "/v1/parcels",
+        content=b"{}",
         headers={"Content-Length": length.encode(), "Content-Type": "application/json"},
-    )  # fmt: skip
+    )
 
     problem(response, 400, "bad-request")
 
@@ -447,8 +486,6 @@ async def test_a_body_that_never_ends_is_given_up(house: House) -> None:
         if not started:
             started.append(1)
             return {"type": "http.request", "body": b"{", "more_body": True}
-        import asyncio
-
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -458,8 +495,18 @@ async def test_a_body_that_never_ends_is_given_up(house: House) -> None:
         sent.append(message)
 
     headers = [(b"authorization", b"Bearer parcels:write"), (b"content-type", b"application/json")]
-    scope = {"type": "http", "method": "POST", "path": "/v1/parcels", "headers": headers, "query_string": b"",
-             "raw_path": b"/v1/parcels", "http_version": "1.1", "scheme": "http", "server": ("h", 80), "root_path": ""}  # fmt: skip
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/parcels",
+        "headers": headers,
+        "query_string": b"",
+        "raw_path": b"/v1/parcels",
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("h", 80),
+        "root_path": "",
+    }
     await house.app(scope, receive, send)
 
     assert sent[0]["status"] == 408
@@ -570,7 +617,7 @@ async def test_a_defect_shows_nothing_and_logs_no_text(
 
 
 async def test_a_reply_outside_its_model_is_a_defect_where_that_is_checked(house: House) -> None:
-    house.post.decided = Decided(Reply(body={"nome": "x"}))
+    house.post.decided = decided(Reply(body={"nome": "x"}))
 
     problem(await house.ask("POST", "/v1/parcels", json={"name": "a"}), 500, "internal")
 
@@ -630,7 +677,7 @@ def test_what_is_not_declared_well_does_not_mount() -> None:
 
     routes = Routes(tag="t")
     said: dict[str, Any] = {"scope": "a:b", "reply": ParcelView, "body": None, "idempotent": False}
-    with pytest.raises(RouteRefused, match="explicit|either"):
+    with pytest.raises(RouteRefused, match="either"):
         routes.raw("GET", "/x", produces=("text/html",))
     with pytest.raises(RouteRefused, match="either"):
         routes.raw("GET", "/x", produces=("text/html",), scope="a:b", public=True)

@@ -23,7 +23,7 @@ from baton_formats.sniff import read
 SAMPLES: Final = Path(__file__).resolve().parents[4] / "shared" / "data"
 SECONDS: Final = 1.0
 _NO_MESSAGES: Final = frozenset({"SOURCE.md", "README.md", "MANIFEST.tsv"})
-_NO_FOLDERS: Final = ("directory-", "vectors", "smart-jwks")
+_NO_FOLDERS: Final = ("cloudevents", "directory-", "smart-jwks", "vectors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,10 @@ def _line(name: str, group: Sequence[Row]) -> tuple[str, ...]:
 def _aligned(lines: Sequence[Sequence[str]]) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
-        "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in
-                  enumerate(zip(line, widths, strict=True)))
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
         for line in lines
     )
 
@@ -116,7 +118,9 @@ def main(arguments: Sequence[str]) -> int:
     else:
         shown = [one for one in found if "--all" in arguments or one.outcome in ("refused", "raised")]
         sys.stdout.write(by_folder(found) + "\n\n")
-        sys.stdout.write("".join(f"{one.folder}/{one.file}  {one.outcome}  {one.reason or ''}\n" for one in shown))
+        sys.stdout.write(
+            "".join(f"{one.folder}/{one.file}  {one.outcome}  {one.reason or ''}\n" for one in shown)
+        )
     return 1 if any(one.outcome == "raised" or one.ms > SECONDS * 1000 for one in found) else 0
 
 

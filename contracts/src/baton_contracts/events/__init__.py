@@ -32,6 +32,7 @@ from baton_contracts.events.common import (
     ExternalId,
     Location,
     ReferralEvent,
+    is_code,
     is_external_value,
 )
 from baton_contracts.events.documents import (
@@ -198,8 +199,8 @@ def enveloped(
 
 
 def schema_uri(event_type: EventType) -> str:
-    """The `dataschema` of a type: where its JSON Schema is published, relative to the contracts."""
-    return f"/schemas/{event_type.value}.json"
+    """The `dataschema` of a type: the `$id` of its published JSON Schema."""
+    return f"urn:x-closed-loop:schema:{event_type.value}"
 
 
 def _model(event_type: str) -> type[Event]:
@@ -279,6 +280,7 @@ __all__ = [
     "VisitCompleted",
     "VisitRetracted",
     "enveloped",
+    "is_code",
     "is_external_value",
     "parse",
     "schema_uri",

@@ -221,8 +221,14 @@ class ReferralEvent(Event):
 
 
 _PRINTABLE: Final = re.compile(r"[!-~]([ -~]*[!-~])?")
+_CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-.+/]*")
 
 
 def is_external_value(value: str) -> bool:
     """Whether a key from outside fits `ExternalValue`: doors ask before it becomes a fact."""
     return len(value) <= 128 and _PRINTABLE.fullmatch(value) is not None
+
+
+def is_code(value: str) -> bool:
+    """Whether a code from outside fits `Code`: doors ask before it becomes a fact."""
+    return len(value) <= 64 and _CODE.fullmatch(value) is not None

@@ -22,7 +22,7 @@ class Fact:
     occurred_at: datetime
     reason: str | None = None
     assertion: str | None = None
-    attributes: Mapping[str, Any] = field(default=_NOTHING)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def text(self, name: str) -> str | None:
         """The attribute when it is a text, else None."""

@@ -152,7 +152,7 @@ def refusal(
     profile: PartnerProfile = NATIVE,
 ) -> Refusal | None:
     """Why this command is not legal now, or None when it is. Total over verbs, reasons and positions."""
-    if verb not in RULES.keys() or position.state is None:
+    if verb not in RULES or position.state is None:
         return Refusal(RefusalCode.UNKNOWN_VERB, "there is nothing here to which this could be done")
     known = Verb(verb)
     rule = RULES[known]
@@ -220,8 +220,8 @@ _APPOINTMENT_VERBS: Final[Mapping[AppointmentStatus, frozenset[Verb]]] = Mapping
         AppointmentStatus.BOOKED: _LIVE_VERBS,
         AppointmentStatus.RESCHEDULED: _LIVE_VERBS,
         AppointmentStatus.ARRIVED: _LIVE_VERBS - {Verb.RESCHEDULE, Verb.ARRIVE},
-        # A cancellation may follow a no-show (S15 after S26), and a missed time may be rebooked as the same
-        one.AppointmentStatus.NO_SHOW: _LIVE_VERBS - {Verb.NO_SHOW, Verb.ARRIVE} | {Verb.REINSTATE},
+        # A cancellation may follow a no-show (S15 after S26), and a missed time may be moved.
+        AppointmentStatus.NO_SHOW: _LIVE_VERBS - {Verb.NO_SHOW, Verb.ARRIVE} | {Verb.REINSTATE},
         AppointmentStatus.CANCELLED: frozenset(
             {Verb.REINSTATE, Verb.COMPLETE, Verb.NO_SHOW, Verb.MARK_APPOINTMENT_IN_ERROR}
         ),

@@ -44,7 +44,9 @@ class MovableClock:
         return self._offset
 
     def advance(self, step: timedelta) -> None:
-        """Move forward by ``step`` (never back: raises ``ValueError``) and wake whoever sleeps by this clock."""
+        """Move forward by ``step`` (never back: raises ``ValueError``) and wake whoever sleeps by this
+        clock.
+        """
         if step < timedelta():
             raise ValueError("a clock moves forward only")
         self._offset += step

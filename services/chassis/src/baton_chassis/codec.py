@@ -19,12 +19,14 @@ class CommandCodec:
     """Writes and reads the commands of one service by their class names (unique within a service)."""
 
     def __init__(self, commands: Iterable[type[Command]]) -> None:
-        self._adapters: Mapping[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for kind in commands}
+        self._adapters: Mapping[str, TypeAdapter[Any]] = {
+            kind.__name__: TypeAdapter(kind) for kind in commands
+        }
 
     def dump(self, command: Command, caller: Caller) -> bytes:
         """The command with who asked, as JSON."""
-        asked = self._adapters[type(command).__name__].dump_python(command, mode="json")
-        return json.dumps({"command": asked, "caller": _CALLER.dump_python(caller, mode="json")}).encode()
+        asked = self._adapters[type(command).__name__].dump_json(command)
+        return b'{"command":' + asked + b',"caller":' + _CALLER.dump_json(caller) + b"}"
 
     def load(self, name: str, body: bytes) -> tuple[Command, Caller]:
         """The command and who asked. ``Poison`` when this code knows no such command any more."""
@@ -32,7 +34,8 @@ class CommandCodec:
         if adapter is None:
             raise Poison("unknown-command")
         kept = json.loads(body)
-        return adapter.validate_python(kept["command"], strict=False), _CALLER.validate_python(kept["caller"])
+        asked, caller = (json.dumps(kept[part]) for part in ("command", "caller"))
+        return adapter.validate_json(asked), _CALLER.validate_json(caller)
 
 
 def dump_reply(reply: Reply) -> bytes:

@@ -7,15 +7,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol
 
+from pydantic import ConfigDict
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """Something asked: an imperative, frozen, in the words of the practice.
 
-    ``id`` is the id of the thing that is addressed or, for a command that creates, the id it will have (given out
-    at the door, final from then on, also while the command waits). ``location`` is where that thing can be read,
-    with ``{id}`` in it; empty where nothing can.
+    ``id`` is the id of the thing that is addressed or, for a command that creates, the id it will have
+    (given out at the door, final from then on, also while the command waits). ``location`` is where that
+    thing can be read, with ``{id}`` in it; empty where nothing can.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+    """Bytes in a kept command are base64: they need not be text."""
 
     location: ClassVar[str] = ""
 
@@ -66,7 +71,8 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """One event to publish, before the line gives it a number. ``data`` is plain JSON without patient identity.
+    """One event to publish, before the line gives it a number. ``data`` is plain JSON without patient
+    identity.
 
     ``source`` is the line it belongs to (``/referrals/{id}/request``); numbers are contiguous per source.
     ``key`` decides the partition and so the order across sources.
@@ -94,7 +100,12 @@ class Submit(Protocol):
     """How doors have a command decided; see ``Dispatcher.__call__`` for what it raises."""
 
     async def __call__(
-        self, command: Command, caller: Caller, *, key: IdempotencyKey | None = None, if_match: int | None = None
+        self,
+        command: Command,
+        caller: Caller,
+        *,
+        key: IdempotencyKey | None = None,
+        if_match: int | None = None,
     ) -> Decided:
         """Decide durably, answer."""
         ...

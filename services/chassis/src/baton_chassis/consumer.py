@@ -1,4 +1,6 @@
-"""From the log into a service: offset by compare-and-set, numbers checked per line, batches in order per key, parking."""
+"""From the log into a service: offset by compare-and-set, numbers checked per line, batches in order per
+key, parking.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-
 from sqlalchemy import BindParameter, bindparam, select
-
-from baton_contracts.envelope import Envelope, MalformedEnvelope
-from baton_contracts.topics import address_of
 
 from baton_chassis.clock import Clock
 from baton_chassis.commands import Caller
@@ -25,6 +23,8 @@ from baton_chassis.signals import Signal
 from baton_chassis.tables import ChassisTables
 from baton_chassis.work import OffsetMove, Work
 from baton_chassis.writer import Fenced, Stale, Writer
+from baton_contracts.envelope import Envelope, MalformedEnvelope
+from baton_contracts.topics import address_of
 
 EventHandler = Callable[[Envelope, Work], Awaitable[None]]
 
@@ -38,8 +38,8 @@ LONGEST_BACKOFF = 30.0
 class Subscription:
     """What one consumer reads and which function applies which type.
 
-    ``consumer`` is the group's name. A type without a handler only advances its line. ``every`` sees all types,
-    known and unknown, after the type's own handler (for copies of the whole stream).
+    ``consumer`` is the group's name. A type without a handler only advances its line. ``every`` sees all
+    types, known and unknown, after the type's own handler (for copies of the whole stream).
     """
 
     consumer: str
@@ -55,7 +55,9 @@ class ConsumerStatements:
         o, s, p = tables.consumer_offset, tables.consumer_seen, tables.parked
         mine: BindParameter[str] = bindparam("consumer")
         self.places = Statement(
-            select(o.c.topic, o.c.partition, o.c.next).where(o.c.consumer == mine, o.c.log_id == bindparam("log_id"))
+            select(o.c.topic, o.c.partition, o.c.next).where(
+                o.c.consumer == mine, o.c.log_id == bindparam("log_id")
+            )
         )
         self.seen = Statement(
             select(s.c.practice_id, s.c.source, s.c.sequence, s.c.event_id).where(
@@ -79,9 +81,9 @@ class _Arrival:
 class Consumer:
     """One member of a consumer group inside a service process.
 
-    ``run`` serves until cancelled. Exactly-once effect: offset, line numbers, handlers' writes and their events are
-    one transaction. Transient failures keep the offset and try again for ever; an event that cannot be applied is
-    parked with everything later of its key, other keys go on.
+    ``run`` serves until cancelled. Exactly-once effect: offset, line numbers, handlers' writes and their
+    events are one transaction. Transient failures keep the offset and try again for ever; an event that
+    cannot be applied is parked with everything later of its key, other keys go on.
     """
 
     def __init__(
@@ -151,7 +153,8 @@ class Consumer:
             async with self._in_hand:
                 held = {p: records for p, records in batches.items() if p in self.partitions}
                 done = await asyncio.gather(
-                    *(self._apply_patiently(p, records) for p, records in held.items()), return_exceptions=True
+                    *(self._apply_patiently(p, records) for p, records in held.items()),
+                    return_exceptions=True,
                 )
             offsets = _places_of(done)
             failpoint(AFTER_COMMIT)
@@ -261,7 +264,9 @@ class Consumer:
             sources = {envelope.source for envelope in envelopes} | {row["source"] for row in parked}
             seen = await session.fetch(self._statements.seen, consumer=self.name, sources=sorted(sources))
         return _History(
-            seen={(row["practice_id"], row["source"]): (int(row["sequence"]), row["event_id"]) for row in seen},
+            seen={
+                (row["practice_id"], row["source"]): (int(row["sequence"]), row["event_id"]) for row in seen
+            },
             parked=_by_key(parked),
         )
 
@@ -284,7 +289,9 @@ class _History:
 
 
 class _Batch:
-    """One attempt at a batch: decides for each arrival whether it is next, repeated, early, forked or must queue."""
+    """One attempt at a batch: decides for each arrival whether it is next, repeated, early, forked or must
+    queue.
+    """
 
     def __init__(self, consumer: Consumer, history: _History) -> None:
         self._consumer = consumer
@@ -385,7 +392,9 @@ def _read(record: Record) -> _Arrival:
     except MalformedEnvelope:
         return _Arrival(record, None, "malformed")
     address = address_of(envelope.type)
-    if address is not None and (address.topic != record.topic or not envelope.source.endswith(_line(address.line))):
+    if address is not None and (
+        address.topic != record.topic or not envelope.source.endswith(_line(address.line))
+    ):
         return _Arrival(record, None, "undeclared-line")
     if envelope.partitionkey.encode() != record.key:
         return _Arrival(record, None, "foreign-key")
@@ -446,5 +455,3 @@ def _caller(envelope: Envelope, consumer: str) -> Caller:
         causation_id=envelope.id,
         traceparent=envelope.traceparent or "",
     )
-
-

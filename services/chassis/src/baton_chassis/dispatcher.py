@@ -63,11 +63,11 @@ class Dispatcher:
     ) -> Decided:
         """Run ``command`` to its durable end and answer.
 
-        With ``key`` a repeat gets the first answer (``KeyReused`` for another request under the same key). With
-        ``if_match`` the addressed aggregate must have that version (``VersionMismatch``). A command that names what
-        has not arrived is kept and answered as waiting; so are commands to a thing that still waits. Raises the
-        handler's refusals, ``Contended`` after many lost races, ``Unavailable``. The caller's cancellation does not
-        cancel the write.
+        With ``key`` a repeat gets the first answer (``KeyReused`` for another request under the same key).
+        With ``if_match`` the addressed aggregate must have that version (``VersionMismatch``). A command
+        that names what has not arrived is kept and answered as waiting; so are commands to a thing that
+        still waits. Raises the handler's refusals, ``Contended`` after many lost races, ``Unavailable``.
+        The caller's cancellation does not cancel the write.
         """
         task = asyncio.create_task(self._decide(command, caller, key=key, if_match=if_match, fired=fired))
         self._running.add(task)
@@ -122,7 +122,9 @@ class Dispatcher:
         raise Contended("others changed the same thing on every try")
 
     async def _answer(self, command: Command, work: Work, *, if_match: int | None) -> Reply:
-        """The reply, with everything to write left in ``work``; a command that must wait leaves just itself."""
+        """The reply, with everything to write left in ``work``; a command that must wait leaves just
+        itself.
+        """
         expected = _Expected(if_match, command.id)
         try:
             reply = await work.run(command)
@@ -152,12 +154,14 @@ class Dispatcher:
         )
 
     def _claim(self, caller: Caller, key: IdempotencyKey | None) -> KeyClaim:
-        """Every command claims a key, its own where the client gave none: after a commit whose outcome was lost, the
-        key tells what happened.
+        """Every command claims a key, its own where the client gave none: after a commit whose outcome was
+        lost, the key tells what happened.
         """
         if key is None:
             return KeyClaim(caller.practice_id, "", f"once:{self._ids()}", b"", keep_reply=False)
-        return KeyClaim(caller.practice_id, caller.client_id or caller.actor, key.key, key.fingerprint, keep_reply=True)
+        return KeyClaim(
+            caller.practice_id, caller.client_id or caller.actor, key.key, key.fingerprint, keep_reply=True
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,4 +177,3 @@ class _Expected:
         before = [s.expected for s in work.writes.saves.values() if s.aggregate.id == self.id]
         if before and before[0] != self.version:
             raise VersionMismatch(current=before[0])
-

@@ -38,8 +38,7 @@ _PARAMETER = re.compile(r"\{([a-z_]+)(?::path)?\}")
 
 
 class Admit(Protocol):
-    """Finds out who is at the door. Raises ``Unauthenticated``, or ``Unavailable`` when it cannot be known
-    now."""
+    """Finds out who is at the door. Raises ``Unauthenticated``; ``Unavailable`` when nobody can tell now."""
 
     async def __call__(self, headers: Mapping[str, str]) -> Principal:
         """The principal that the headers (names in lower case) prove."""
@@ -248,7 +247,8 @@ class Routes:
             self._add(RouteDeclaration(
                 kind="command", method=method, path=path, handler=handler, tag=self.tag,
                 summary=_summary(handler, summary), scopes=(scope,), body=body, reply=reply,
-                idempotent=idempotent, success=success, refusals=_refusals(refusals), hot=hot, max_body=max_body,
+                idempotent=idempotent, success=success, refusals=_refusals(refusals), hot=hot,
+                max_body=max_body,
             ))  # fmt: skip
             return handler
 
@@ -299,16 +299,16 @@ class Routes:
         hot: bool = False,
         documented: bool = True,
     ) -> Callable[[H], H]:
-        """A route with its own format (FHIR, HL7 v2, files, SSE): it reads ``ask.raw`` and ``ask.url_query``
-        itself.
+        """A route with its own format (FHIR, HL7 v2, files, SSE): it reads ``raw`` and ``url_query`` itself.
 
         Needs ``scope`` (several: any one) or ``public=True``, said explicitly. ``on_problem`` writes refusals
         in the route's own form.
         """
         return self._own_format(
             "raw", method, path, accepts=tuple(accepts), produces=tuple(produces),
-            scopes=_scopes(scope, public), query=query, on_problem=on_problem, idempotent=idempotent, success=success,
-            refusals=_refusals(refusals), summary=summary, max_body=max_body, hot=hot, documented=documented,
+            scopes=_scopes(scope, public), query=query, on_problem=on_problem, idempotent=idempotent,
+            success=success, refusals=_refusals(refusals), summary=summary, max_body=max_body, hot=hot,
+            documented=documented,
         )  # fmt: skip
 
     def page(

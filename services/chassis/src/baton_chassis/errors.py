@@ -28,7 +28,9 @@ class ChassisError(Exception):
 
 
 class Refused(ChassisError):
-    """The answer is no. ``code`` is stable and public, ``detail`` says the remedy and holds no patient data."""
+    """The answer is no. ``code`` is stable and public, ``detail`` says the remedy and holds no patient
+    data.
+    """
 
     code = "illegal-transition"
 
@@ -48,7 +50,9 @@ class NotFound(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault in what was sent: a JSON pointer, a stable code, a sentence with the remedy (never the value)."""
+    """One fault in what was sent: a JSON pointer, a stable code, a sentence with the remedy (never the
+    value).
+    """
 
     pointer: str
     code: str
@@ -60,7 +64,9 @@ class Invalid(Refused):
 
     code = "validation-failed"
 
-    def __init__(self, faults: Sequence[Fault], *, detail: str = "The request does not fit its description.") -> None:
+    def __init__(
+        self, faults: Sequence[Fault], *, detail: str = "The request does not fit its description."
+    ) -> None:
         super().__init__(detail)
         self.faults = tuple(faults)
 
@@ -81,7 +87,9 @@ class KeyReused(Refused):
     code = "key-reused"
 
     def __init__(self) -> None:
-        super().__init__("This Idempotency-Key was used with another request. Use a new key for a new request.")
+        super().__init__(
+            "This Idempotency-Key was used with another request. Use a new key for a new request."
+        )
 
 
 class InFlight(Refused):
@@ -90,7 +98,9 @@ class InFlight(Refused):
     code = "in-flight"
 
     def __init__(self) -> None:
-        super().__init__("The first request with this Idempotency-Key is still being decided. Repeat shortly.")
+        super().__init__(
+            "The first request with this Idempotency-Key is still being decided. Repeat shortly."
+        )
 
 
 class NotYetKnown(ChassisError):

@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 from baton_chassis import metrics, telemetry
 
 _EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+){0,3}")
-_WORD = re.compile(r"[A-Za-z0-9_.:;,/<>(){}\-+*#@=\[\] ]{0,200}")
+_WORD = re.compile(r"[A-Za-z0-9_.:;,/<>(){}%'\-+*#@=\[\] ]{0,200}")
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16}|[0-9a-f]{32}|")
 
 Check = Callable[[Any], bool]
@@ -34,25 +34,23 @@ def identity(value: Any) -> bool:
 
 
 def number(value: Any) -> bool:
-    """A count, a duration, a position."""
-    return isinstance(value, (int, float))
+    """A count, a duration, a position; what does not fit 64 bits is none of these."""
+    return isinstance(value, (int, float)) and abs(value) < 2**63
 
 
+_WORDS = (
+    "component service version instance process role method route error_type error_at error_code where kind"
+    " topic consumer member reason outcome channel event_type state setting name backend signal logger"
+    " template profile address"
+)
+_IDENTITIES = (
+    "trace_id span_id correlation_id causation_id event_id command_id practice_id timer_id artifact_id"
+)
+_NUMBERS = "status duration_ms sequence partition offset attempt count rows lag age_s port pid size line"
 _FIELDS: dict[str, Check] = {
-    **dict.fromkeys(
-        "component service version instance process role method route error_type error_at error_code where kind "
-        "topic consumer member reason outcome channel event_type state setting name backend signal logger "
-        "template profile address".split(),
-        word,
-    ),
-    **dict.fromkeys(
-        "trace_id span_id correlation_id causation_id event_id command_id practice_id timer_id artifact_id".split(),
-        identity,
-    ),
-    **dict.fromkeys(
-        "status duration_ms sequence partition offset attempt count rows lag age_s port pid size line".split(),
-        number,
-    ),
+    **dict.fromkeys(_WORDS.split(), word),
+    **dict.fromkeys(_IDENTITIES.split(), identity),
+    **dict.fromkeys(_NUMBERS.split(), number),
 }
 
 
@@ -137,8 +135,8 @@ class _Libraries(logging.Handler):
             "logger": record.name,
             "error_at": f"{record.filename}:{record.lineno}",
         }
-        if record.args and isinstance(record.msg, str) and word(record.msg[:200].replace("%", "#")):
-            line["template"] = record.msg[:200].replace("%", "#")
+        if record.args and isinstance(record.msg, str) and word(record.msg):
+            line["template"] = record.msg
         if record.exc_info and record.exc_info[0] is not None:
             line["error_type"] = record.exc_info[0].__qualname__
         self._write_line(rendered(line, service=self._service))

@@ -59,9 +59,9 @@ def mount(app: FastAPI, routes: Routes, doorway: Doorway) -> None:
             app.router.routes.insert(0, Route(declared.path, door.answer, methods=[declared.method]))
         app.add_api_route(
             declared.path, door.answer, methods=[declared.method], response_class=Response,
-            response_model=None, status_code=declared.success, tags=[declared.tag], summary=declared.summary, name=door.name,
-            operation_id=door.name, include_in_schema=declared.documented,
-            openapi_extra=openapi.operation(declared),
+            response_model=None, status_code=declared.success, tags=[declared.tag],
+            summary=declared.summary, name=door.name, operation_id=door.name,
+            include_in_schema=declared.documented, openapi_extra=openapi.operation(declared),
         )  # fmt: skip
         if declared.method == "GET":
             app.router.routes.append(Route(declared.path, door.answer, methods=["HEAD"]))
@@ -81,9 +81,8 @@ class Door:
 
     @property
     def name(self) -> str:
-        """The operation's id: the handler's name, unique with its tag."""
-        handler = self._declared.handler
-        return f"{self._declared.tag}.{getattr(handler, '__name__', type(handler).__name__)}"
+        """The operation's id: method and path, as ``post_v1_parcels_id_send``."""
+        return re.sub(r"[^a-z0-9]+", "_", f"{self._declared.method} {self._declared.path}".lower()).strip("_")
 
     async def answer(self, request: Request) -> Response:
         """The response to one request, whatever happens: this is the last catch of a door."""

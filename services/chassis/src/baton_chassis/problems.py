@@ -29,8 +29,8 @@ class ProblemType:
 
 _TABLE = """
 malformed-json | 400 | The body cannot be read
-  The body is not UTF-8 JSON with one meaning: look for cut-off text, names that appear twice, NaN, numbers out of
-  range, broken escapes and deep nesting.
+  The body is not UTF-8 JSON with one meaning: look for cut-off text, names that appear twice, NaN, numbers
+  out of range, broken escapes and deep nesting.
 bad-request | 400 | The request cannot be read
   A header or the framing of the request is broken.
 unauthenticated | 401 | A valid token is needed

@@ -44,14 +44,18 @@ class ReadStatements:
             .order_by(w.c.number)
         )
         self.waiting_target = Statement(
-            select(w).where(w.c.practice_id == practice, w.c.target == bindparam("target")).order_by(w.c.number)
+            select(w)
+            .where(w.c.practice_id == practice, w.c.target == bindparam("target"))
+            .order_by(w.c.number)
         )
 
 
 class UnitSnapshot:
     """Reads for units of work: the chassis's own compiled statements only."""
 
-    def __init__(self, *, database: Database, tables: ChassisTables, keyring: Keyring, codec: CommandCodec) -> None:
+    def __init__(
+        self, *, database: Database, tables: ChassisTables, keyring: Keyring, codec: CommandCodec
+    ) -> None:
         self._database = database
         self._statements = ReadStatements(tables)
         self._keyring = keyring
@@ -68,7 +72,9 @@ class UnitSnapshot:
         """All whose columns equal; a token column takes plain text."""
         key = await self._keyring.for_practice(practice_id)
         wanted = {
-            name: key.token(column.info[TOKEN], value) if (column := repository.table.c[name]).info.get(TOKEN) else value
+            name: key.token(column.info[TOKEN], value)
+            if (column := repository.table.c[name]).info.get(TOKEN)
+            else value
             for name, value in equals.items()
         }
         statement = repository.where_equal(tuple(sorted(wanted)))
@@ -85,7 +91,9 @@ class UnitSnapshot:
         rows = await self._fetch(self._statements.waiting_for, **_named(key))
         return [await self._waiting(row) for row in rows]
 
-    async def waiting_about(self, practice_id: str, target: str, *, first: bool = False) -> WaitingCommand | None:
+    async def waiting_about(
+        self, practice_id: str, target: str, *, first: bool = False
+    ) -> WaitingCommand | None:
         """The last command (or the first) that waits to make or change the thing of this id."""
         rows = await self._fetch(self._statements.waiting_target, practice_id=practice_id, target=target)
         live = [row for row in rows if row["refused"] is None]
@@ -118,12 +126,17 @@ class UnitSnapshot:
 
 
 class Reader:
-    """Reads for queries. Every statement given to it filters on ``practice_id``; on PostgreSQL row-level security
-    filters once more. Raises ``Unavailable`` when the database is away.
+    """Reads for queries. Every statement given to it filters on ``practice_id``; on PostgreSQL row-level
+    security filters once more. Raises ``Unavailable`` when the database is away.
     """
 
     def __init__(
-        self, *, database: Database, snapshot: UnitSnapshot, repositories: Mapping[type, Repository[Any]], keyring: Keyring
+        self,
+        *,
+        database: Database,
+        snapshot: UnitSnapshot,
+        repositories: Mapping[type, Repository[Any]],
+        keyring: Keyring,
     ) -> None:
         self._database = database
         self._snapshot = snapshot
@@ -136,7 +149,9 @@ class Reader:
         found: list[A] = await self.select(kind, repository.by_id(), practice_id, id=id)
         return found[0] if found else None
 
-    async def select(self, kind: type[A], statement: Statement, practice_id: str, **parameters: Any) -> list[A]:
+    async def select(
+        self, kind: type[A], statement: Statement, practice_id: str, **parameters: Any
+    ) -> list[A]:
         """Aggregates from a statement that selects the kind's whole table."""
         rows = await self.rows(statement, practice_id, **parameters)
         key = await self._keyring.for_practice(practice_id)

@@ -1,4 +1,6 @@
-"""From the outbox to the log: one leader a service by lease, rows leave after the log's acknowledgement, none is skipped."""
+"""From the outbox to the log: one leader a service by lease, rows leave after the log's acknowledgement,
+none is skipped.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,13 @@ from typing import Any
 from sqlalchemy import bindparam, delete, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from baton_contracts.envelope import Envelope, headers
-
 from baton_chassis.database import Database, Row, Statement, among, database_now
 from baton_chassis.errors import Busy
 from baton_chassis.failpoints import declare, failpoint
 from baton_chassis.log.port import Draft, EventLog
 from baton_chassis.signals import Signal
 from baton_chassis.tables import ChassisTables
+from baton_contracts.envelope import Envelope, headers
 
 AFTER_SEND = declare("relay.after_send", "the log has the events, the outbox still too")
 LEASE_SECONDS = 5
@@ -33,7 +34,11 @@ class RelayStatements:
     def __init__(self, tables: ChassisTables, *, name: str = "relay") -> None:
         lease, outbox = tables.lease, tables.outbox
         self.acquire = _acquire(tables, name)
-        mine = [lease.c.name == name, lease.c.holder == bindparam("lease_holder"), lease.c.epoch == bindparam("lease_epoch")]
+        mine = [
+            lease.c.name == name,
+            lease.c.holder == bindparam("lease_holder"),
+            lease.c.epoch == bindparam("lease_epoch"),
+        ]
         live = exists(select(lease.c.name).where(*mine, lease.c.expires_at > database_now()))
         self.renew = Statement(
             update(lease)
@@ -59,7 +64,11 @@ def _acquire(tables: ChassisTables, name: str) -> Statement:
         )
         made = made.on_conflict_do_update(
             index_elements=["name"],
-            set_={"holder": made.excluded.holder, "epoch": lease.c.epoch + 1, "expires_at": made.excluded.expires_at},
+            set_={
+                "holder": made.excluded.holder,
+                "epoch": lease.c.epoch + 1,
+                "expires_at": made.excluded.expires_at,
+            },
             where=lease.c.expires_at <= database_now(),
         )
         return made.returning(lease.c.epoch)
@@ -70,7 +79,8 @@ def _acquire(tables: ChassisTables, name: str) -> Statement:
 class Relay:
     """Moves committed events to the log, in order per line, at least once.
 
-    ``run`` serves until cancelled and survives every failure of database and log; ``holder`` is unique per process.
+    ``run`` serves until cancelled and survives every failure of database and log; ``holder`` is unique per
+    process.
     """
 
     def __init__(
@@ -181,4 +191,6 @@ class Relay:
 
 def _draft(row: Row) -> Draft:
     envelope = Envelope.from_bytes(row["body"])
-    return Draft(topic=row["topic"], key=row["key"].encode(), value=row["body"], headers=tuple(headers(envelope)))
+    return Draft(
+        topic=row["topic"], key=row["key"].encode(), value=row["body"], headers=tuple(headers(envelope))
+    )

@@ -18,8 +18,8 @@ from baton_chassis.sealing import PracticeKey
 
 
 class Aggregate(Protocol):
-    """What handlers load, ask and save. ``version`` is 0 before the first save; ``events`` holds what it recorded
-    since it was loaded (the chassis publishes and empties it on save).
+    """What handlers load, ask and save. ``version`` is 0 before the first save; ``events`` holds what it
+    recorded since it was loaded (the chassis publishes and empties it on save).
     """
 
     id: str
@@ -38,11 +38,12 @@ def _publishes_nothing(event: Any, aggregate: Any) -> Outgoing | None:
 class Repository(Generic[A]):
     """The storage of one aggregate.
 
-    ``table`` is a SQLModel table with the key (``practice_id``, ``id``), ``version``, ``doc_version`` and the
-    service's columns. ``to_row`` gives the service's columns only; a ``sealed`` column takes plain bytes, a ``token``
-    column takes the plain text to be searched for (or None). ``from_row`` gets the opened row (token columns as
-    stored). ``publish`` turns one recorded event into its contract form, or None for an event that stays inside.
-    Rows of a newer ``doc_version`` than ours answer ``Busy``: an older process must not rewrite them.
+    ``table`` is a SQLModel table with the key (``practice_id``, ``id``), ``version``, ``doc_version`` and
+    the service's columns. ``to_row`` gives the service's columns only; a ``sealed`` column takes plain
+    bytes, a ``token`` column takes the plain text to be searched for (or None). ``from_row`` gets the
+    opened row (token columns as stored). ``publish`` turns one recorded event into its contract form, or
+    None for an event that stays inside. Rows of a newer ``doc_version`` than ours answer ``Busy``: an older
+    process must not rewrite them.
     """
 
     aggregate: type[A]
@@ -65,8 +66,10 @@ class Repository(Generic[A]):
 
     def by_id(self) -> Statement:
         """Select one row by (practice_id, id)."""
-        return self._declared("by_id", lambda t: select(t).where(t.c.practice_id == bindparam("practice_id"),
-                                                                 t.c.id == bindparam("id")))
+        return self._declared(
+            "by_id",
+            lambda t: select(t).where(t.c.practice_id == bindparam("practice_id"), t.c.id == bindparam("id")),
+        )
 
     def where_equal(self, columns: tuple[str, ...]) -> Statement:
         """Select the practice's rows where each named column equals its parameter, oldest id first."""
@@ -79,8 +82,15 @@ class Repository(Generic[A]):
 
     def versions(self) -> Statement:
         """Lock the practice's rows among ``ids`` in id order; gives id and version."""
-        return self._declared("versions", lambda t: select(t.c.id, t.c.version).where(
-            t.c.practice_id == bindparam("practice_id"), among(t.c.id, "ids")).order_by(t.c.id).with_for_update())
+        return self._declared(
+            "versions",
+            lambda t: (
+                select(t.c.id, t.c.version)
+                .where(t.c.practice_id == bindparam("practice_id"), among(t.c.id, "ids"))
+                .order_by(t.c.id)
+                .with_for_update()
+            ),
+        )
 
     def insert(self) -> Statement:
         """Insert a new row, leaving an existing one alone; returns the id of the row that was written."""
@@ -93,8 +103,16 @@ class Repository(Generic[A]):
         """Write all columns of an existing row."""
 
         def clause(t: Table) -> Any:
-            values = {c.name: bindparam(c.name, type_=c.type) for c in t.columns if c.name not in ("practice_id", "id")}
-            return update(t).where(t.c.practice_id == bindparam("key_practice"), t.c.id == bindparam("key_id")).values(values)
+            values = {
+                c.name: bindparam(c.name, type_=c.type)
+                for c in t.columns
+                if c.name not in ("practice_id", "id")
+            }
+            return (
+                update(t)
+                .where(t.c.practice_id == bindparam("key_practice"), t.c.id == bindparam("key_id"))
+                .values(values)
+            )
 
         return self._declared("overwrite", clause)
 
@@ -121,7 +139,9 @@ class Repository(Generic[A]):
         opened = dict(row)
         for column in self.table.columns:
             if column.info.get(SEALED) and row[column.name] is not None:
-                opened[column.name] = key.open(row[column.name], table=self.name, column=column.name, row=row["id"])
+                opened[column.name] = key.open(
+                    row[column.name], table=self.name, column=column.name, row=row["id"]
+                )
         aggregate = self.from_row(opened)
         aggregate.version = row["version"]
         return aggregate

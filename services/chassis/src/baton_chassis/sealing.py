@@ -8,10 +8,10 @@ import hashlib
 import hmac
 import os
 import re
-import time
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -22,11 +22,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from baton_chassis import keyfile
+from baton_chassis.clock import Clock, SystemClock
 
 _VERSION = b"\x01"
 _KID, _NONCE, _TAG, _KEY = 8, 12, 16, 32
 _TOKEN = 16
-_CACHE_SECONDS = 300.0
+_CACHE = timedelta(minutes=5)
+_GRACE = 2 * _CACHE
+"""A new key is used only when every process must have seen it: caches live half as long."""
 
 
 class CannotOpen(Exception):
@@ -35,43 +38,40 @@ class CannotOpen(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrappedKey:
-    """A practice's key as it is stored: ``wrapped`` opens with a root key only."""
+    """A practice's key as it is stored: ``wrapped`` opens with a root key only. ``number`` counts from 1;
+    ``active_from`` (UTC) is when sealing starts to use it. Old numbers stay, for reading."""
 
     practice_id: str
+    number: int
     kid: bytes
     wrapped: bytes
+    active_from: datetime
 
 
 class WrappedKeys(Protocol):
     """Where wrapped keys are kept, in the database of the service."""
 
     async def load(self, practice_id: str) -> Sequence[WrappedKey]:
-        """All keys of the practice, oldest first. The newest seals, all open."""
+        """All keys of the practice, by number."""
         ...
 
     async def store(self, key: WrappedKey) -> WrappedKey:
-        """Keep the practice's first key unless there is one; returns what is kept. Durable when it
+        """Keep ``key`` unless its (practice, number) is taken; returns what is kept. Durable when it
         returns."""
         ...
 
 
-class RootKey:
-    """What wraps the keys of practices: one key, and older ones that only unwrap."""
+class RootKeys:
+    """The keys that wrap the keys of practices. The first wraps; all unwrap."""
 
-    def __init__(self, newest: bytes, *older: bytes) -> None:
-        keys = (newest, *older)
-        if any(len(key) != _KEY for key in keys):
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        if not keys or any(len(key) != _KEY for key in keys):
             raise ValueError("a root key has 32 bytes")
         self._ciphers = {_kid_of(key): AESGCM(key) for key in keys}
-        self._newest = _kid_of(newest)
+        self._first = _kid_of(keys[0])
 
     @classmethod
-    def of(cls, newest: bytes, *older: bytes) -> RootKey:
-        """A root key of 32 bytes that the caller holds; raises ``ValueError`` for another length."""
-        return cls(newest, *older)
-
-    @classmethod
-    def from_file(cls, path: Path, *, create: bool = False) -> RootKey:
+    def from_file(cls, path: Path, *, create: bool = False) -> RootKeys:
         """One key a line, 32 bytes in base64, the newest first; with ``create`` a missing file is made
         (0600).
 
@@ -79,14 +79,14 @@ class RootKey:
         """
         raw = keyfile.read_or_create(path, _new_root) if create else keyfile.read(path)
         try:
-            return cls(*(base64.b64decode(line, validate=True) for line in raw.split()))
-        except (TypeError, ValueError):
+            return cls([base64.b64decode(line, validate=True) for line in raw.split()])
+        except ValueError:
             raise keyfile.KeyFileRefused(f"the key file {path} needs 32 bytes in base64 a line") from None
 
     def wrap(self, key: bytes, *, practice_id: str, kid: bytes, nonce: bytes) -> bytes:
         """``key`` sealed for storage, bound to its practice and kid."""
-        cipher = self._ciphers[self._newest]
-        return _VERSION + self._newest + nonce + cipher.encrypt(nonce, key, _aad(practice_id, kid.hex()))
+        cipher = self._ciphers[self._first]
+        return _VERSION + self._first + nonce + cipher.encrypt(nonce, key, _aad(practice_id, kid.hex()))
 
     def unwrap(self, stored: WrappedKey) -> bytes:
         """The key that ``stored`` holds; raises ``CannotOpen``."""
@@ -102,14 +102,15 @@ class PracticeKey:
         practice_id: str,
         keys: Mapping[bytes, bytes],
         *,
+        current: bytes,
+        first: bytes,
         randomness: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        """``keys`` by kid, oldest first."""
-        kids = list(keys)
-        self._practice_id, self._current, self._randomness = practice_id, kids[-1], randomness
+        """``keys`` by kid; ``current`` seals, the ``first`` one ever makes the tokens."""
+        self._practice_id, self._current, self._randomness = practice_id, current, randomness
         self._ciphers = {kid: AESGCM(_derived(key, b"seal")) for kid, key in keys.items()}
         # Tokens come from the first key for ever: a rotation must not lose what was filed under them.
-        self._token_key = _derived(keys[kids[0]], b"token")
+        self._token_key = _derived(keys[first], b"token")
 
     def seal(self, plaintext: bytes, *, table: str, column: str, row: str) -> bytes:
         """``version(1) | kid(8) | nonce(12) | ciphertext | tag(16)`` (AES-256-GCM), which opens in this place
@@ -140,33 +141,56 @@ class Keyring:
 
     def __init__(
         self,
-        root: RootKey,
+        roots: RootKeys,
         stored: WrappedKeys,
         *,
+        clock: Clock | None = None,
         randomness: Callable[[int], bytes] = os.urandom,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._root, self._stored = root, stored
-        self._randomness, self._monotonic = randomness, monotonic
-        self._cached: dict[str, tuple[PracticeKey, float]] = {}
+        """Goes by the machine's clock: key rotation is no business of a movable one."""
+        self._roots, self._stored = roots, stored
+        self._clock, self._randomness = clock or SystemClock(), randomness
+        self._cached: dict[str, tuple[PracticeKey, datetime]] = {}
 
     async def for_practice(self, practice_id: str) -> PracticeKey:
         """The practice's key, made at the first need (two processes agree on one). Raises ``CannotOpen`` when
-        the root key does not fit, and what the store raises."""
-        now = self._monotonic()
+        the root keys do not fit, and what the store raises."""
+        now = self._clock.now()
         cached = self._cached.get(practice_id)
         if cached is not None and now < cached[1]:
             return cached[0]
-        stored = await self._stored.load(practice_id) or [await self._stored.store(self._new(practice_id))]
-        keys = {key.kid: self._root.unwrap(key) for key in stored}
-        opened = PracticeKey(practice_id, keys, randomness=self._randomness)
-        self._cached[practice_id] = (opened, now + _CACHE_SECONDS)
-        return opened
+        stored = await self._stored.load(practice_id)
+        if not stored:
+            stored = [await self._stored.store(self._new(practice_id, 1, now))]
+        key = self._opened(practice_id, stored, now)
+        self._cached[practice_id] = (key, now + _CACHE)
+        return key
 
-    def _new(self, practice_id: str) -> WrappedKey:
+    async def rotate(self, practice_id: str) -> WrappedKey:
+        """A further key for the practice, which seals from ten minutes on. What is sealed already stays
+        readable, and search tokens stay the same."""
+        numbers = [key.number for key in await self._stored.load(practice_id)]
+        now = self._clock.now()
+        active_from = now + _GRACE if numbers else now
+        return await self._stored.store(self._new(practice_id, max(numbers, default=0) + 1, active_from))
+
+    def _new(self, practice_id: str, number: int, active_from: datetime) -> WrappedKey:
         key, kid, nonce = (self._randomness(size) for size in (_KEY, _KID, _NONCE))
-        wrapped = self._root.wrap(key, practice_id=practice_id, kid=kid, nonce=nonce)
-        return WrappedKey(practice_id=practice_id, kid=kid, wrapped=wrapped)
+        wrapped = self._roots.wrap(key, practice_id=practice_id, kid=kid, nonce=nonce)
+        return WrappedKey(
+            practice_id=practice_id, number=number, kid=kid, wrapped=wrapped, active_from=active_from
+        )
+
+    def _opened(self, practice_id: str, stored: Sequence[WrappedKey], now: datetime) -> PracticeKey:
+        ordered = sorted(stored, key=lambda key: key.number)
+        active = [key for key in ordered if key.active_from <= now] or ordered[:1]
+        return PracticeKey(
+            practice_id,
+            {key.kid: self._roots.unwrap(key) for key in ordered},
+            current=active[-1].kid,
+            first=ordered[0].kid,
+            randomness=self._randomness,
+        )
 
 
 def normal(kind: str, text: str) -> str:

@@ -1,4 +1,6 @@
-"""One running service: everything is built here from a definition and an environment, started by role, stopped in order."""
+"""One running service: everything is built here from a definition and an environment, started by role,
+stopped in order.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,6 @@ from typing import Any, Protocol
 
 from fastapi import FastAPI
 from sqlalchemy import MetaData, bindparam, select
-
-from baton_contracts.topics import REFERRAL_EVENTS, TOPICS, partition_for
 
 from baton_chassis import logs
 from baton_chassis.clock import Clock, MovableClock
@@ -40,6 +40,7 @@ from baton_chassis.timers import Timers
 from baton_chassis.work import HandlerOf, WriteSet
 from baton_chassis.writer import Writer
 from baton_chassis.writing import Renderer, WriteStatements
+from baton_contracts.topics import REFERRAL_EVENTS, TOPICS, partition_for
 
 log = logs.get("service")
 
@@ -47,7 +48,9 @@ ROLES = ("web", "relay", "consumer", "delivery", "timers")
 
 
 class Worker(Protocol):
-    """A loop of a service's own (sending, sweeping). ``run`` serves until cancelled and survives its failures."""
+    """A loop of a service's own (sending, sweeping). ``run`` serves until cancelled and survives its
+    failures.
+    """
 
     name: str
 
@@ -62,7 +65,9 @@ class Worker(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceDefinition:
-    """What makes one service different from another. ``name`` is its consumer group, ``schema`` its database."""
+    """What makes one service different from another. ``name`` is its consumer group, ``schema`` its
+    database.
+    """
 
     name: str
     package: str
@@ -93,7 +98,9 @@ class Environment:
 
 
 class Service:
-    """A service in this process. ``submit`` decides commands, ``reader`` answers queries, ``app`` is its front door."""
+    """A service in this process. ``submit`` decides commands, ``reader`` answers queries, ``app`` is its
+    front door.
+    """
 
     def __init__(self, definition: ServiceDefinition, environment: Environment) -> None:
         self.definition = definition
@@ -156,7 +163,9 @@ class Service:
         )
 
     def app(self) -> FastAPI:
-        """The service's own application with its own doors (the ones every service has are added by ``serving``)."""
+        """The service's own application with its own doors (the ones every service has are added by
+        ``serving``).
+        """
         app = new_app(title=self.definition.name, version="1")
         self.mount(app)
         return app

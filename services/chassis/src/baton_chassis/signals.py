@@ -7,7 +7,9 @@ import contextlib
 
 
 class Signal:
-    """Set from the loop's own thread (``knock``) or any other (``knock_from_anywhere``); ``wait`` clears it."""
+    """Set from the loop's own thread (``knock``) or any other (``knock_from_anywhere``); ``wait`` clears
+    it.
+    """
 
     def __init__(self) -> None:
         self._event = asyncio.Event()

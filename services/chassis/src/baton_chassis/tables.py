@@ -1,4 +1,6 @@
-"""The tables that every service has beside its own: lines, journal, outbox, keys, offsets, timers, waiting room."""
+"""The tables that every service has beside its own: lines, journal, outbox, keys, offsets, timers, waiting
+room.
+"""
 
 from __future__ import annotations
 
@@ -109,7 +111,9 @@ def chassis_tables(metadata: MetaData) -> ChassisTables:
             Column("space", Text, nullable=False),
             Column("system", Text, nullable=False),
             Column("value", Text, nullable=False),
-            Column("target", Text, nullable=False, comment="the id of the thing the command makes or addresses"),
+            Column(
+                "target", Text, nullable=False, comment="the id of the thing the command makes or addresses"
+            ),
             Column("command", Text, nullable=False),
             Column("body", LargeBinary, nullable=False, comment="sealed: the command and who asked"),
             Column("asked_at", Instant, nullable=False),
@@ -202,7 +206,9 @@ def chassis_tables(metadata: MetaData) -> ChassisTables:
             "practice_key",
             metadata,
             Column("practice_id", Text, primary_key=True),
-            Column("number", Integer, primary_key=True, comment="1 is the first key; a rotation takes the next"),
+            Column(
+                "number", Integer, primary_key=True, comment="1 is the first key; a rotation takes the next"
+            ),
             Column("kid", LargeBinary, nullable=False),
             Column("wrapped", LargeBinary, nullable=False),
             Column("active_from", Instant, nullable=False),

@@ -1,4 +1,6 @@
-"""Durable timers: rows with a command to come; firing runs the command in the transaction that deletes the row."""
+"""Durable timers: rows with a command to come; firing runs the command in the transaction that deletes the
+row.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ from baton_chassis.ids import derived_id
 from baton_chassis.sealing import Keyring
 from baton_chassis.signals import Signal
 from baton_chassis.tables import ChassisTables
-from baton_chassis.writer import TimerGone, Writer
 from baton_chassis.work import WriteSet
+from baton_chassis.writer import TimerGone, Writer
 
 BATCH = 100
 LONGEST_SLEEP = timedelta(seconds=30)
@@ -31,9 +33,9 @@ CaughtUp = Callable[[str], Awaitable[bool]]
 class Timers:
     """Fires due timers by the service's clock; any number of processes may run it, each timer fires once.
 
-    A timer that infers from absence waits until the service has read its key's partition up to an end fetched after
-    the due time. A command that is refused has had its chance: its timer is gone, the refusal is told to
-    ``on_failure``.
+    A timer that infers from absence waits until the service has read its key's partition up to an end
+    fetched after the due time. A command that is refused has had its chance: its timer is gone, the refusal
+    is told to ``on_failure``.
     """
 
     def __init__(
@@ -86,9 +88,7 @@ class Timers:
         async with self._database.reading(None) as session:
             rows = await session.fetch(self._due, now=self._clock.now())
         for row in rows:
-            if row["infers_absence"] and not await self._caught_up(row["key"]):
-                held_back += 1
-            elif not await self._fire(row):
+            if (row["infers_absence"] and not await self._caught_up(row["key"])) or not await self._fire(row):
                 held_back += 1
         return held_back
 
@@ -142,5 +142,3 @@ def _caused(caller: Caller, cause: str) -> Caller:
         correlation_id=cause,
         causation_id=cause,
     )
-
-

@@ -1,4 +1,6 @@
-"""One unit of work: what a handler may see and change; the chassis writes it all in one transaction or not at all."""
+"""One unit of work: what a handler may see and change; the chassis writes it all in one transaction or not
+at all.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ class Save:
 
 @dataclass(slots=True)
 class IdentifierChange:
-    """A natural key to bind (``target``) or to wait for (None), on top of version ``expected`` (0: no row yet)."""
+    """A natural key to bind (``target``) or to wait for (None), on top of version ``expected`` (0: no row
+    yet).
+    """
 
     expected: int
     target: str | None
@@ -145,7 +149,9 @@ class Snapshot(Protocol):
         ...
 
     async def select(self, repository: Repository[A], practice_id: str, equals: Mapping[str, Any]) -> list[A]:
-        """All the practice's aggregates whose columns equal ``equals`` (a token column takes the plain text)."""
+        """All the practice's aggregates whose columns equal ``equals`` (a token column takes the plain
+        text).
+        """
         ...
 
     async def identifier(self, key: IdentifierKey) -> tuple[str | None, int]:
@@ -174,8 +180,9 @@ class _Shared:
 
 
 class Work:
-    """What a handler gets. Everything it loads is as committed when first loaded and the same object ever after;
-    everything it saves is written in one transaction with its events, or the handler runs again on fresh state.
+    """What a handler gets. Everything it loads is as committed when first loaded and the same object ever
+    after; everything it saves is written in one transaction with its events, or the handler runs again on
+    fresh state.
 
     So a handler must not have effects of its own: no clock, no network, no state beside this object.
     """
@@ -215,8 +222,8 @@ class Work:
         return self._shared.loaded[key]  # type: ignore[return-value]
 
     async def select(self, kind: type[A], **equals: Any) -> list[A]:
-        """All of this practice whose columns equal the arguments, oldest first, with this work's own changes to
-        those already loaded (not: things added in this work).
+        """All of this practice whose columns equal the arguments, oldest first, with this work's own
+        changes to those already loaded (not: things added in this work).
         """
         repository = self._repository(kind)
         rows = await self._shared.snapshot.select(repository, self.practice_id, equals)
@@ -224,7 +231,9 @@ class Work:
         return [loaded.setdefault((repository.name, self.practice_id, row.id), row) for row in rows]  # type: ignore[misc]
 
     def save(self, aggregate: Aggregate) -> None:
-        """Write the aggregate with this work and publish what it recorded. Its ``version`` is the new one at once."""
+        """Write the aggregate with this work and publish what it recorded. Its ``version`` is the new one
+        at once.
+        """
         repository = self._repository(type(aggregate))
         key = (repository.name, self.practice_id, aggregate.id)
         if key not in self.writes.saves:
@@ -255,7 +264,9 @@ class Work:
         return target
 
     async def claim(self, space: str, system: str, value: str, target: str) -> str:
-        """Bind a free natural key to ``target``; gives what it is bound to (another's target when it was taken)."""
+        """Bind a free natural key to ``target``; gives what it is bound to (another's target when it was
+        taken).
+        """
         key = (self.practice_id, space, system, value)
         bound, version = await self._identifier(key)
         if bound is None:
@@ -264,8 +275,8 @@ class Work:
         return bound
 
     async def arrived(self, space: str, keys: Iterable[tuple[str, str]], target: str) -> None:
-        """What was waited for is here: bind each (system, value) to ``target`` and run, in the order they were
-        asked and with their own times, the commands that waited for any of them.
+        """What was waited for is here: bind each (system, value) to ``target`` and run, in the order they
+        were asked and with their own times, the commands that waited for any of them.
 
         A command refused now stays in the waiting room with the code of the refusal.
         """
@@ -284,17 +295,34 @@ class Work:
         key = (self.practice_id, space, system, value)
         self.writes.identifiers[key] = IdentifierChange(expected=version, target=None)
         self.writes.waiting_added.append(
-            WaitingCommand(self.new_id(), self.practice_id, space, system, value, command.id, command, self.caller, self.now)
+            WaitingCommand(
+                self.new_id(),
+                self.practice_id,
+                space,
+                system,
+                value,
+                command.id,
+                command,
+                self.caller,
+                self.now,
+            )
         )
 
     def schedule(
-        self, kind: str, id: str, due_at: datetime, command: Command, *, key: str = "", infers_absence: bool = False
+        self,
+        kind: str,
+        id: str,
+        due_at: datetime,
+        command: Command,
+        *,
+        key: str = "",
+        infers_absence: bool = False,
     ) -> None:
         """Have ``command`` run at ``due_at``; replaces the timer of the same kind and id.
 
         The command runs once, in the transaction that deletes the timer, and must look at the state again.
-        ``infers_absence``: it concludes something from what has *not* happened, so it first waits until this service
-        has read the partition of event key ``key`` up to where it ended at ``due_at``.
+        ``infers_absence``: it concludes something from what has *not* happened, so it first waits until
+        this service has read the partition of event key ``key`` up to where it ended at ``due_at``.
         """
         row = TimerRow(self.practice_id, f"{kind}:{id}", kind, due_at, key, infers_absence, command)
         self.writes.timers_cleared.discard((self.practice_id, row.id))
@@ -305,7 +333,9 @@ class Work:
         self.writes.timers_set.pop((self.practice_id, f"{kind}:{id}"), None)
         self.writes.timers_cleared.add((self.practice_id, f"{kind}:{id}"))
 
-    async def run(self, command: Command, *, caller: Caller | None = None, now: datetime | None = None) -> Reply:
+    async def run(
+        self, command: Command, *, caller: Caller | None = None, now: datetime | None = None
+    ) -> Reply:
         """Decide another command inside this unit of work (same transaction); its refusals are raised here."""
         view = Work(self._shared, caller=caller or self.caller, now=now or self.now)
         reply = await self._shared.handlers[type(command)](command, view)
@@ -315,11 +345,15 @@ class Work:
     def audit(self, action: str, target: str) -> None:
         """Leave an audit row (every command leaves one by itself)."""
         self.writes.audit.append(
-            AuditEntry(self.practice_id, self.now, self.caller.actor, action, target, self.caller.correlation_id)
+            AuditEntry(
+                self.practice_id, self.now, self.caller.actor, action, target, self.caller.correlation_id
+            )
         )
 
     def discard(self) -> None:
-        """For the dispatcher: forget everything asked for so far; the next load reads committed state again."""
+        """For the dispatcher: forget everything asked for so far; the next load reads committed state
+        again.
+        """
         self._shared.writes = WriteSet()
         self._shared.loaded.clear()
         self._shared.identifiers.clear()
@@ -355,7 +389,8 @@ class Work:
 class _Mark:
     """Where a write set stood, to go back to: a refused command leaves nothing behind.
 
-    Handlers decide before they save (a domain raises before it records), so only lists and new keys need undoing.
+    Handlers decide before they save (a domain raises before it records), so only lists and new keys need
+    undoing.
     """
 
     def __init__(self, writes: WriteSet) -> None:

@@ -1,4 +1,6 @@
-"""The one writer of a process: many units of work, one short transaction, each caller answered after its own commit."""
+"""The one writer of a process: many units of work, one short transaction, each caller answered after its
+own commit.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-from baton_contracts.envelope import Envelope, sequence_text
 
 from baton_chassis.clock import Clock
 from baton_chassis.codec import load_reply
@@ -23,8 +23,11 @@ from baton_chassis.ids import Ids
 from baton_chassis.sealing import Keyring
 from baton_chassis.work import KeyClaim, Publication, WriteSet
 from baton_chassis.writing import Rendered, Renderer, WriteStatements, identifier_row
+from baton_contracts.envelope import Envelope, sequence_text
 
-BEFORE_COMMIT = declare("writer.before_commit", "inside the transaction, everything written, nothing committed")
+BEFORE_COMMIT = declare(
+    "writer.before_commit", "inside the transaction, everything written, nothing committed"
+)
 AFTER_COMMIT = declare("writer.after_commit", "committed, no caller answered yet")
 LARGEST_BATCH = 64
 
@@ -63,7 +66,9 @@ class _Item:
 
 
 class _Losers(Exception):
-    """Some sets of the batch cannot be written as they are; the transaction is rolled back and goes on without."""
+    """Some sets of the batch cannot be written as they are; the transaction is rolled back and goes on
+    without.
+    """
 
     def __init__(self, verdicts: dict[int, ChassisError | None]) -> None:
         super().__init__("losers")
@@ -73,9 +78,10 @@ class _Losers(Exception):
 class Writer:
     """Groups units of work into short transactions.
 
-    ``write`` returns after the commit that contains its set. A cancelled caller does not cancel its write. Verdicts:
-    ``Stale`` (decide again), ``Fenced``, ``TimerGone``, ``KeyReused``, ``Unavailable`` (nothing was written), or the
-    database's error for a set that can never be written; neighbours in the batch are not touched by any of them.
+    ``write`` returns after the commit that contains its set. A cancelled caller does not cancel its write.
+    Verdicts: ``Stale`` (decide again), ``Fenced``, ``TimerGone``, ``KeyReused``, ``Unavailable`` (nothing
+    was written), or the database's error for a set that can never be written; neighbours in the batch are
+    not touched by any of them.
     """
 
     def __init__(
@@ -141,7 +147,9 @@ class Writer:
             await self._commit(self._next_batch())
 
     def _next_batch(self) -> list[_Item]:
-        """The longest run of queued sets that touch different things; a second set for one thing waits its turn."""
+        """The longest run of queued sets that touch different things; a second set for one thing waits its
+        turn.
+        """
         batch: list[_Item] = []
         held: set[tuple[str, ...]] = set()
         later: list[_Item] = []
@@ -207,10 +215,15 @@ class Writer:
                 await self._commit([item])
             return
         for item in batch:
-            _settle(item, Stale("a key was taken meanwhile") if isinstance(error, RowConflict | Contended) else error)
+            _settle(
+                item,
+                Stale("a key was taken meanwhile") if isinstance(error, RowConflict | Contended) else error,
+            )
 
     async def _ask_what_happened(self, batch: list[_Item]) -> None:
-        """The connection went away at commit: sets with a key look whether theirs was kept; others are not sure."""
+        """The connection went away at commit: sets with a key look whether theirs was kept; others are not
+        sure.
+        """
         for item in batch:
             claim = item.rendered.writes.key
             if claim is None:
@@ -225,7 +238,9 @@ class Writer:
                 _settle(item, Written() if kept else Stale("the commit did not happen"))
 
     async def _check(self, session: Session, batch: list[_Item]) -> None:
-        """Claim and lock in one fixed order (offsets, timers, rows, natural keys, request keys), collect losers."""
+        """Claim and lock in one fixed order (offsets, timers, rows, natural keys, request keys), collect
+        losers.
+        """
         verdicts: dict[int, ChassisError | None] = {}
         for place, item in enumerate(batch):
             verdict = await self._places_moved(session, item.rendered.writes)
@@ -244,20 +259,33 @@ class Writer:
     async def _places_moved(self, session: Session, writes: WriteSet) -> ChassisError | None:
         now = self._clock.now()
         for move in sorted(writes.offsets, key=lambda m: (m.topic, m.partition)):
-            place = {"consumer": move.consumer, "log_id": move.log_id, "topic": move.topic, "partition": move.partition}
+            place = {
+                "consumer": move.consumer,
+                "log_id": move.log_id,
+                "topic": move.topic,
+                "partition": move.partition,
+            }
             if move.expected is None:
-                moved = bool(await session.fetch(self._statements.first_offset, **place, next=move.next, moved_at=now))
+                moved = bool(
+                    await session.fetch(self._statements.first_offset, **place, next=move.next, moved_at=now)
+                )
             else:
                 moved = bool(
                     await session.run(
-                        self._statements.move_offset, **place, expected=move.expected, to_next=move.next, moved_at=now
+                        self._statements.move_offset,
+                        **place,
+                        expected=move.expected,
+                        to_next=move.next,
+                        moved_at=now,
                     )
                 )
             if not moved:
                 return Fenced("another owner has moved on in this partition")
         if writes.timer_fired is not None:
             practice_id, id, due_at = writes.timer_fired
-            if not await session.run(self._statements.fire_timer, practice_id=practice_id, id=id, due_at=due_at):
+            if not await session.run(
+                self._statements.fire_timer, practice_id=practice_id, id=id, due_at=due_at
+            ):
                 return TimerGone("the timer is not there any more")
         return None
 
@@ -290,7 +318,9 @@ class Writer:
     async def _identifiers_free(self, session: Session, writes: WriteSet) -> bool:
         for key, change in sorted(writes.identifiers.items(), key=lambda entry: entry[0]):
             if change.expected == 0:
-                if not await session.fetch(self._statements.new_identifier, **identifier_row(key, change.target)):
+                if not await session.fetch(
+                    self._statements.new_identifier, **identifier_row(key, change.target)
+                ):
                     return False
                 continue
             names = ("key_practice_id", "key_space", "key_system", "key_value")
@@ -344,7 +374,9 @@ class Writer:
         envelopes = []
         for publication in publications:
             line = (publication.practice_id, publication.outgoing.source)
-            envelopes.append((publication.outgoing.topic, self._envelope(publication, following[line], now=now)))
+            envelopes.append(
+                (publication.outgoing.topic, self._envelope(publication, following[line], now=now))
+            )
             following[line] += 1
         rows = [_event_row(topic, envelope, now) for topic, envelope in envelopes]
         await session.run_many(self._statements.journal, rows)
@@ -373,7 +405,9 @@ class Writer:
     async def _keep_waiting(self, session: Session, sets: list[Rendered]) -> None:
         await session.run_many(self._statements.add_waiting, [row for s in sets for row in s.waiting_rows])
         done = [entry for s in sets for entry in s.writes.waiting_done]
-        await session.run_many(self._statements.end_waiting, [{"id": id} for id, code in done if code is None])
+        await session.run_many(
+            self._statements.end_waiting, [{"id": id} for id, code in done if code is None]
+        )
         refused = [{"key_id": id, "refused": code} for id, code in done if code is not None]
         await session.run_many(self._statements.refuse_waiting, refused)
 
@@ -385,7 +419,9 @@ class Writer:
         ]
         await session.run_many(self._statements.seen, seen)
         await session.run_many(self._statements.park, [row for s in sets for row in s.writes.parked])
-        await session.run_many(self._statements.unpark, [{"number": n} for s in sets for n in s.writes.unparked])
+        await session.run_many(
+            self._statements.unpark, [{"number": n} for s in sets for n in s.writes.unparked]
+        )
         await session.run_many(self._statements.unknown, [row for s in sets for row in s.writes.unknown])
 
     async def _replay(self, session: Session, claim: KeyClaim) -> Reply | None:
@@ -414,7 +450,10 @@ def _named(claim: KeyClaim) -> dict[str, str]:
 
 
 def _audit_row(entry: Any) -> Row:
-    return {name: getattr(entry, name) for name in ("practice_id", "at", "actor", "action", "target", "correlation_id")}
+    return {
+        name: getattr(entry, name)
+        for name in ("practice_id", "at", "actor", "action", "target", "correlation_id")
+    }
 
 
 def _event_row(topic: str, envelope: Envelope, now: datetime) -> Row:

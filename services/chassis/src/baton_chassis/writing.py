@@ -1,4 +1,6 @@
-"""The statements of a grouped commit, and the rows they take: rendered before the transaction, written inside it."""
+"""The statements of a grouped commit, and the rows they take: rendered before the transaction, written
+inside it.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,8 @@ def _numbering(tables: ChassisTables) -> Statement:
             practice_id=bindparam("practice_id"), source=bindparam("source"), sequence=bindparam("count")
         )
         made = made.on_conflict_do_update(
-            index_elements=["practice_id", "source"], set_={"sequence": line.c.sequence + made.excluded.sequence}
+            index_elements=["practice_id", "source"],
+            set_={"sequence": line.c.sequence + made.excluded.sequence},
         )
         return made.returning(line.c.sequence)
 
@@ -175,5 +178,11 @@ def _by_policy(entry: TimerRow) -> Caller:
 def identifier_row(key: tuple[str, str, str, str], target: str | None) -> Row:
     """A first row for a natural key."""
     practice_id, space, system, value = key
-    return {"practice_id": practice_id, "space": space, "system": system, "value": value, "target": target, "version": 1}
-
+    return {
+        "practice_id": practice_id,
+        "space": space,
+        "system": system,
+        "value": value,
+        "target": target,
+        "version": 1,
+    }

@@ -57,7 +57,7 @@ class Tally:
         self.events.append(Counted(self.total, at))
 
 
-class Base(SQLModel, registry=registry()):  # type: ignore[call-arg]
+class Base(SQLModel, registry=registry()):
     """The toy's own metadata."""
 
 
@@ -129,7 +129,9 @@ async def open_tally(command: Open, work: Work) -> Reply:
     tally = Tally(id=command.id, secret=command.secret)
     tally.count(at=work.now)
     work.save(tally)
-    return Reply(kind="created", body={"id": tally.id, "total": 1, "secret": command.secret}, version=tally.version)
+    return Reply(
+        kind="created", body={"id": tally.id, "total": 1, "secret": command.secret}, version=tally.version
+    )
 
 
 async def count(command: Count, work: Work) -> Reply:

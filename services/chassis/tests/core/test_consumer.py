@@ -1,4 +1,6 @@
-"""Events are applied exactly once and in order per line; what cannot be applied is parked with what follows of its key."""
+"""Events are applied exactly once and in order per line; what cannot be applied is parked with what follows
+of its key.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ from baton_contracts.topics import partition_for
 
 @pytest.fixture
 async def listening(database_url: str, clock: FixedClock, words: dict[str, Any]) -> AsyncIterator[Harness]:
-    """A toy that opens a tally on the first event of a key and counts on every other; type `poison.*` is refused."""
+    """A toy that opens a tally on the first event of a key and counts on every other; type `poison.*` is
+    refused.
+    """
 
     async def count(event: Envelope, work: Work) -> None:
         if event.data.get("bad"):
@@ -41,7 +45,9 @@ async def listening(database_url: str, clock: FixedClock, words: dict[str, Any])
     subscription = Subscription(
         consumer="toy-service", topics=("referral.events",), handlers={"toy.happened.v1": count}
     )
-    async with harness(words["definition"](subscriptions=(subscription,)), url=database_url, clock=clock) as running:
+    async with harness(
+        words["definition"](subscriptions=(subscription,)), url=database_url, clock=clock
+    ) as running:
         yield running
 
 
@@ -109,7 +115,9 @@ async def test_a_batch_is_applied_in_order_in_one_transaction(
     assert listening.service.writer.batches == before + 1
 
 
-async def test_an_event_read_twice_counts_once(listening: Harness, lines: Lines, words: dict[str, Any]) -> None:
+async def test_an_event_read_twice_counts_once(
+    listening: Harness, lines: Lines, words: dict[str, Any]
+) -> None:
     key = new_id()
     one, two = lines.event(key, 1), lines.event(key, 2)
 
@@ -189,7 +197,9 @@ async def test_bytes_that_are_no_event_are_parked(listening: Harness, lines: Lin
     assert await _parked(listening) == ["malformed"]
 
 
-async def test_a_known_type_from_a_line_that_is_not_its_own_is_parked(listening: Harness, lines: Lines) -> None:
+async def test_a_known_type_from_a_line_that_is_not_its_own_is_parked(
+    listening: Harness, lines: Lines
+) -> None:
     envelope = replace(lines.event(new_id(), 1), type="referral.received.v1")
 
     await lines.feed(envelope)
@@ -197,7 +207,9 @@ async def test_a_known_type_from_a_line_that_is_not_its_own_is_parked(listening:
     assert await _parked(listening) == ["undeclared-line"]
 
 
-async def test_an_unknown_type_is_noted_and_passed(listening: Harness, lines: Lines, words: dict[str, Any]) -> None:
+async def test_an_unknown_type_is_noted_and_passed(
+    listening: Harness, lines: Lines, words: dict[str, Any]
+) -> None:
     key = new_id()
 
     await lines.feed(replace(lines.event(key, 1), type="toy.unheard.v1"), lines.event(key, 2))
@@ -233,8 +245,16 @@ async def test_the_offset_is_kept_with_the_effect(listening: Harness, lines: Lin
     assert [row["next"] for row in rows] == [2]
 
 
-@settings(max_examples=25, deadline=timedelta(seconds=20), suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(shuffled=st.permutations(range(1, 7)), repeats=st.lists(st.integers(1, 6), max_size=4), cut=st.integers(0, 10))
+@settings(
+    max_examples=25,
+    deadline=timedelta(seconds=20),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    shuffled=st.permutations(range(1, 7)),
+    repeats=st.lists(st.integers(1, 6), max_size=4),
+    cut=st.integers(0, 10),
+)
 async def test_whatever_the_order_and_the_repeats_every_event_counts_once(
     listening: Harness, words: dict[str, Any], shuffled: list[int], repeats: list[int], cut: int
 ) -> None:

@@ -24,7 +24,11 @@ async def test_an_early_command_is_kept_and_has_its_final_id(toy: Harness, words
 
     reply = await toy.submit(words["Open"](id=id, after="ada"))
 
-    assert (reply.kind, reply.body, reply.location) == ("waiting", {"id": id, "status": "waiting"}, f"/tallies/{id}")
+    assert (reply.kind, reply.body, reply.location) == (
+        "waiting",
+        {"id": id, "status": "waiting"},
+        f"/tallies/{id}",
+    )
     waiting = await toy.service.reader.waiting("p1", id)
     assert waiting is not None
     assert waiting.command == words["Open"](id=id, after="ada")
@@ -44,7 +48,10 @@ async def test_commands_to_a_waiting_thing_queue_behind_it_and_run_in_order(
     tally = await toy.service.reader.get(words["Tally"], "p1", id)
     assert tally is not None
     assert tally.total == 2
-    assert [event.time - words["NOON"] for event in await toy.published()] == [timedelta(0), timedelta(minutes=1)]
+    assert [event.time - words["NOON"] for event in await toy.published()] == [
+        timedelta(0),
+        timedelta(minutes=1),
+    ]
     assert await toy.rows(toy.service.definition.tables.waiting) == []
 
 
@@ -56,7 +63,9 @@ async def test_after_the_arrival_commands_run_at_once(toy: Harness, words: dict[
     assert reply.kind == "created"
 
 
-async def test_a_command_refused_when_its_time_comes_keeps_the_reason(toy: Harness, words: dict[str, Any]) -> None:
+async def test_a_command_refused_when_its_time_comes_keeps_the_reason(
+    toy: Harness, words: dict[str, Any]
+) -> None:
     id = new_id()
     await toy.submit(words["Open"](id=id, after="ada"))
     work = toy.service.submit.work(toy.caller, words["NOON"])

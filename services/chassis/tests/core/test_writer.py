@@ -18,7 +18,9 @@ def _key(name: str, fingerprint: bytes = b"f") -> IdempotencyKey:
     return IdempotencyKey(key=name, fingerprint=fingerprint)
 
 
-async def test_a_command_leaves_row_journal_outbox_and_audit_in_one_commit(toy: Harness, words: dict[str, Any]) -> None:
+async def test_a_command_leaves_row_journal_outbox_and_audit_in_one_commit(
+    toy: Harness, words: dict[str, Any]
+) -> None:
     id = new_id()
 
     reply = await toy.submit(words["Open"](id=id, secret="of the patient"))
@@ -40,7 +42,9 @@ async def test_journal_and_outbox_hold_the_same_bytes(toy: Harness, words: dict[
     assert journal[0]["body"] == outbox[0]["body"]
 
 
-async def test_sealed_columns_are_unreadable_at_rest_and_open_again(toy: Harness, words: dict[str, Any]) -> None:
+async def test_sealed_columns_are_unreadable_at_rest_and_open_again(
+    toy: Harness, words: dict[str, Any]
+) -> None:
     id = new_id()
     await toy.submit(words["Open"](id=id, secret="CANARY"))
 
@@ -51,7 +55,9 @@ async def test_sealed_columns_are_unreadable_at_rest_and_open_again(toy: Harness
     assert opened.secret == "CANARY"
 
 
-async def test_commands_on_one_aggregate_at_the_same_moment_all_count(toy: Harness, words: dict[str, Any]) -> None:
+async def test_commands_on_one_aggregate_at_the_same_moment_all_count(
+    toy: Harness, words: dict[str, Any]
+) -> None:
     id = new_id()
     await toy.submit(words["Open"](id=id))
 
@@ -68,7 +74,9 @@ async def test_many_aggregates_share_few_transactions(toy: Harness, words: dict[
     assert toy.service.writer.batches < 30
 
 
-async def test_a_replayed_key_gets_the_first_answer(toy: Harness, words: dict[str, Any], caller: Caller) -> None:
+async def test_a_replayed_key_gets_the_first_answer(
+    toy: Harness, words: dict[str, Any], caller: Caller
+) -> None:
     first = await toy.service.submit(words["Open"](id=new_id(), secret="x"), caller, key=_key("k"))
     again = await toy.service.submit(words["Open"](id=new_id(), secret="x"), caller, key=_key("k"))
 
@@ -89,7 +97,9 @@ async def test_a_replay_inside_one_batch_gets_the_first_answer(
     assert len(await toy.published()) == 1
 
 
-async def test_a_key_with_another_request_is_refused(toy: Harness, words: dict[str, Any], caller: Caller) -> None:
+async def test_a_key_with_another_request_is_refused(
+    toy: Harness, words: dict[str, Any], caller: Caller
+) -> None:
     await toy.service.submit(words["Open"](id=new_id()), caller, key=_key("k", b"one"))
 
     with pytest.raises(KeyReused):
@@ -140,7 +150,9 @@ async def test_another_practices_thing_is_not_there(toy: Harness, words: dict[st
     assert await toy.service.reader.get(words["Tally"], "p2", id) is None
 
 
-async def test_if_match_refuses_a_stale_version_and_takes_the_current(toy: Harness, words: dict[str, Any]) -> None:
+async def test_if_match_refuses_a_stale_version_and_takes_the_current(
+    toy: Harness, words: dict[str, Any]
+) -> None:
     id = new_id()
     await toy.submit(words["Open"](id=id))
     await toy.submit(words["Count"](id=id), if_match=1)

@@ -1,4 +1,4 @@
-"""Renders the pages a person reads to see where each fact comes from, out of the declarations the readers run.
+"""Renders the pages that show where each fact comes from, out of the declarations the readers run.
 
 ``python -m baton_formats.mapping [FOLDER]`` writes one page a format (default ``docs/formats``);
 ``--check`` writes nothing and ends with 1 if a page is not current.
@@ -15,7 +15,7 @@ from typing import Final
 from baton_formats import ccda, fhir, hl7v2, xdm
 from baton_formats.declaration import FieldMapping, MessageMapping
 
-_WRITTEN: Final = "<!-- Written by `python -m baton_formats.mapping`; change the declarations, not this page. -->"
+_WRITTEN: Final = "<!-- Written by `python -m baton_formats.mapping`: change the declarations, not the page. -->"
 _COLUMNS: Final = ("Field", "Meaning", "Read from", "Else from", "Findings")
 
 

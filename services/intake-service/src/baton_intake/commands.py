@@ -7,14 +7,15 @@ from datetime import datetime
 from typing import ClassVar
 
 from baton_chassis.commands import Command
-
 from baton_intake.domain.artifact import Finding, Received
 from baton_intake.domain.request import ExternalKey, ReferralRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlindKey:
-    """One record number made unreadable with the practice's key: ``number`` alone, and with the person it names."""
+    """One record number made unreadable with the practice's key: ``number`` alone, and with the person it
+    names.
+    """
 
     number: str
     person: str | None
@@ -53,7 +54,9 @@ class AcceptReferral(ReferralCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclineReferral(ReferralCommand):
-    """We do not take it, for a published reason; ``redirected_to`` names where the patient was sent instead."""
+    """We do not take it, for a published reason; ``redirected_to`` names where the patient was sent
+    instead.
+    """
 
     redirected_to: ExternalKey | None = None
 
@@ -71,8 +74,24 @@ class ReceiveMessage(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeepMessage(Command):
+    """Keep a message that asks for nothing new, beside the referral that one of ``names`` stands for, if
+    any does.
+    """
+
+    location: ClassVar[str] = "/v1/artifacts/{id}"
+
+    received: Received
+    content: bytes
+    findings: tuple[Finding, ...] = ()
+    names: tuple[ExternalKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeepRefused(Command):
-    """Keep what is about to be answered with a refusal, so that a person can look at it. ``id`` is the artifact's."""
+    """Keep what is about to be answered with a refusal, so that a person can look at it. ``id`` is the
+    artifact's.
+    """
 
     location: ClassVar[str] = "/v1/artifacts/{id}"
 

@@ -10,11 +10,11 @@ from typing import Any
 from baton_chassis.commands import Caller, Command, Reply
 from baton_chassis.errors import Fault, Invalid
 from baton_chassis.work import Work
-
 from baton_intake.commands import (
     AcceptReferral,
     BlindKey,
     DeclineReferral,
+    KeepMessage,
     KeepRefused,
     ReceiveMessage,
     ReceiveReferral,
@@ -23,9 +23,9 @@ from baton_intake.commands import (
 from baton_intake.domain.artifact import Artifact, ArtifactBytes, Finding, Received
 from baton_intake.domain.events import Act
 from baton_intake.domain.identity import office_key
-from baton_intake.domain.lookup import lookup_terms
+from baton_intake.domain.lookup import lookup_entries
 from baton_intake.domain.referral import Card, Referral
-from baton_intake.domain.request import Office
+from baton_intake.domain.request import ExternalKey, Office
 from baton_intake.published import referral_shown
 
 CLOCK_SKEW = timedelta(minutes=5)
@@ -54,8 +54,8 @@ async def receive_referral(command: ReceiveReferral, work: Work) -> Reply:
         number_conflict=conflict,
     )
     work.save(referral)
-    for term in lookup_terms(referral.id, command.request.patient):
-        work.save(term)
+    for entry in lookup_entries(referral.id, command.request.patient):
+        work.save(entry)
     for name in referral.names[1:]:
         await work.claim("referral-name", name.system, name.value, referral.id)
     return _shown(referral, kind="created", location=command.location.format(id=referral.id))
@@ -77,19 +77,27 @@ async def decline_referral(command: DeclineReferral, work: Work) -> Reply:
 
 async def receive_message(command: ReceiveMessage, work: Work) -> Reply:
     """Keep a message and take in its referral. The same message again changes nothing and is answered alike."""
-    received = command.received
-    first = await work.claim("message", received.sender, _message_key(received), command.id)
-    if first != command.id:
-        return _answered(await work.load(Artifact, first), kind="existing")
-    artifact = Artifact(id=command.id, received=received, received_at=work.now, findings=command.findings)
-    if await _message_id_is_reused(artifact, work):
-        artifact.note(_REUSED_ID)
+    artifact = await _new_artifact(command, work)
+    if artifact is None:
+        return await _answered_before(command, work)
     taken = await work.run(command.referral)
     if taken.kind == "existing":
         artifact.note(_KNOWN_REFERRAL)
     artifact.attach(str(taken.body["id"]))
-    _keep(artifact, command.content, work)
-    return _answered(artifact, kind="created")
+    return _keep(artifact, command.content, work)
+
+
+async def keep_message(command: KeepMessage, work: Work) -> Reply:
+    """Keep a message that asks for nothing new, beside its referral where that is known."""
+    artifact = await _new_artifact(command, work)
+    if artifact is None:
+        return await _answered_before(command, work)
+    for name in command.names:
+        referral_id = await _referral_named(name, work)
+        if referral_id is not None:
+            artifact.attach(referral_id)
+            break
+    return _keep(artifact, command.content, work)
 
 
 async def keep_refused(command: KeepRefused, work: Work) -> Reply:
@@ -100,8 +108,7 @@ async def keep_refused(command: KeepRefused, work: Work) -> Reply:
         return _answered(await work.load(Artifact, first), kind="existing")
     artifact = Artifact(id=command.id, received=received, received_at=work.now, findings=command.findings)
     artifact.refuse()
-    _keep(artifact, command.content, work)
-    return _answered(artifact, kind="created")
+    return _keep(artifact, command.content, work)
 
 
 Handler = Callable[[Any, Work], Awaitable[Reply]]
@@ -111,6 +118,7 @@ COMMANDS: Mapping[type[Command], Handler] = {
     AcceptReferral: accept_referral,
     DeclineReferral: decline_referral,
     ReceiveMessage: receive_message,
+    KeepMessage: keep_message,
     KeepRefused: keep_refused,
 }
 
@@ -130,7 +138,9 @@ async def _office_id(office: Office, work: Work) -> str:
 
 
 async def _patient_id(keys: tuple[BlindKey, ...], work: Work) -> tuple[str, bool]:
-    """The patient whom these record numbers name, or a new one; and whether a number is said to be another's."""
+    """The patient whom these record numbers name, or a new one; and whether a number is said to be
+    another's.
+    """
     known = [await work.lookup("patient", "person", key.person) for key in keys if key.person]
     patient_id = next((found for found in known if found), None) or work.new_id()
     conflict = False
@@ -142,12 +152,27 @@ async def _patient_id(keys: tuple[BlindKey, ...], work: Work) -> tuple[str, bool
     return patient_id, conflict
 
 
-async def _message_id_is_reused(artifact: Artifact, work: Work) -> bool:
-    received = artifact.received
-    if not received.message_id:
-        return False
-    digest = hashlib.sha256(received.message_id.encode()).hexdigest()
-    return await work.claim("message-id", received.sender, digest, artifact.id) != artifact.id
+async def _referral_named(name: ExternalKey, work: Work) -> str | None:
+    by_source = await work.lookup("referral-source", name.system, name.value)
+    return by_source or await work.lookup("referral-name", name.system, name.value)
+
+
+async def _new_artifact(command: ReceiveMessage | KeepMessage, work: Work) -> Artifact | None:
+    """The artifact of a message that was not here before, else None."""
+    received = command.received
+    if await work.claim("message", received.sender, _message_key(received), command.id) != command.id:
+        return None
+    artifact = Artifact(id=command.id, received=received, received_at=work.now, findings=command.findings)
+    if received.message_id:
+        digest = hashlib.sha256(received.message_id.encode()).hexdigest()
+        if await work.claim("message-id", received.sender, digest, command.id) != command.id:
+            artifact.note(_REUSED_ID)
+    return artifact
+
+
+async def _answered_before(command: ReceiveMessage | KeepMessage, work: Work) -> Reply:
+    first = await work.lookup("message", command.received.sender, _message_key(command.received))
+    return _answered(await work.load(Artifact, str(first)), kind="existing")
 
 
 def _message_key(received: Received) -> str:
@@ -155,9 +180,10 @@ def _message_key(received: Received) -> str:
     return hashlib.sha256(f"{received.message_id}\x1f{received.sha256}".encode()).hexdigest()
 
 
-def _keep(artifact: Artifact, content: bytes, work: Work) -> None:
+def _keep(artifact: Artifact, content: bytes, work: Work) -> Reply:
     work.save(artifact)
     work.save(ArtifactBytes(id=artifact.id, content=content))
+    return _answered(artifact, kind="created")
 
 
 def _answered(artifact: Artifact, *, kind: Any) -> Reply:
@@ -181,7 +207,9 @@ def _shown(referral: Referral, *, kind: Any, location: str | None = None) -> Rep
 def _act_of(command: ReferralCommand, work: Work) -> Act:
     at = command.occurred_at or work.now
     if at > work.now + CLOCK_SKEW:
-        raise Invalid([Fault("/occurred_at", "in-the-future", "Send when it happened; that cannot be later than now.")])
+        raise Invalid(
+            [Fault("/occurred_at", "in-the-future", "Send when it happened; that cannot be later than now.")]
+        )
     return _act(work.caller, work, at=min(at, work.now), reason=command.reason, text=command.text)
 
 

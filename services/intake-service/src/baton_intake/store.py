@@ -8,18 +8,18 @@ from datetime import datetime
 from itertools import combinations
 from typing import Any
 
-from baton_chassis.database import Instant, Json, Row, Statement, sealed, token
-from baton_chassis.repository import Repository
-from baton_chassis.tables import chassis_tables
-from baton_contracts.lifecycle import Lines
 from pydantic import TypeAdapter
 from sqlalchemy import Column, Index, bindparam, select, tuple_
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
+from baton_chassis.database import Instant, Json, Row, Statement, sealed, token
+from baton_chassis.repository import Repository
+from baton_chassis.tables import chassis_tables
+from baton_contracts.lifecycle import Lines
 from baton_intake import published
 from baton_intake.domain.artifact import Artifact, ArtifactBytes, ArtifactStatus, Finding, Received
-from baton_intake.domain.lookup import LookupTerm
+from baton_intake.domain.lookup import LookupEntry
 from baton_intake.domain.referral import Card, Referral, Remark
 from baton_intake.domain.request import ExternalKey, ReferralRequest
 
@@ -58,8 +58,22 @@ class ReferralRow(Base, table=True):
     content: bytes = Field(sa_column=sealed("content", nullable=False))
 
 
+LOOKUP_TOKENS = {
+    "family": "name",
+    "prefix": "prefix",
+    "family_birth": "name-date",
+    "phone": "phone",
+    "record_number": "record-number",
+}
+"""The columns of ``lookup`` that hold search tokens, each with the kind of its token."""
+
+
+def _searched(name: str) -> Column[bytes]:
+    return token(name, kind=LOOKUP_TOKENS[name])
+
+
 class LookupRow(Base, table=True):
-    """One search token of a referral's patient."""
+    """Search tokens of a referral's patient; ``prefix`` is of the first three letters of the family name."""
 
     __tablename__ = "lookup"
 
@@ -68,11 +82,17 @@ class LookupRow(Base, table=True):
     version: int
     doc_version: int
     referral_id: str
-    term: bytes | None = Field(default=None, sa_column=token("term", kind="term"))
+    family: bytes | None = Field(default=None, sa_column=_searched("family"))
+    prefix: bytes | None = Field(default=None, sa_column=_searched("prefix"))
+    family_birth: bytes | None = Field(default=None, sa_column=_searched("family_birth"))
+    phone: bytes | None = Field(default=None, sa_column=_searched("phone"))
+    record_number: bytes | None = Field(default=None, sa_column=_searched("record_number"))
 
 
 class ArtifactRow(Base, table=True):
-    """One thing that was received. A message id may hold anything and a finding points into the text: sealed."""
+    """One thing that was received. A message id may hold anything and a finding points into the text:
+    sealed.
+    """
 
     __tablename__ = "artifact"
 
@@ -162,13 +182,13 @@ def _referral_from_row(row: Row) -> Referral:
     )
 
 
-def _lookup_to_row(lookup: LookupTerm) -> Mapping[str, Any]:
-    return {"referral_id": lookup.referral_id, "term": lookup.term}
+def _lookup_to_row(entry: LookupEntry) -> Mapping[str, Any]:
+    return {"referral_id": entry.referral_id, **{name: getattr(entry, name) for name in LOOKUP_TOKENS}}
 
 
-def _lookup_from_row(row: Row) -> LookupTerm:
-    # The token cannot be turned back into its text; a term is replaced as a whole, never edited.
-    return LookupTerm(id=row["id"], referral_id=row["referral_id"], term=None)
+def _lookup_from_row(row: Row) -> LookupEntry:
+    # Tokens cannot be turned back into their text; an entry is replaced as a whole, never edited.
+    return LookupEntry(id=row["id"], referral_id=row["referral_id"])
 
 
 def _artifact_to_row(artifact: Artifact) -> Mapping[str, Any]:
@@ -211,7 +231,7 @@ REFERRALS = Repository(
     from_row=_referral_from_row,
     publish=published.outgoing,
 )
-LOOKUPS = Repository(aggregate=LookupTerm, model=LookupRow, to_row=_lookup_to_row, from_row=_lookup_from_row)
+LOOKUPS = Repository(aggregate=LookupEntry, model=LookupRow, to_row=_lookup_to_row, from_row=_lookup_from_row)
 ARTIFACTS = Repository(
     aggregate=Artifact, model=ArtifactRow, to_row=_artifact_to_row, from_row=_artifact_from_row
 )
@@ -220,7 +240,7 @@ ARTIFACT_BYTES = Repository(
 )
 REPOSITORIES: Mapping[type, Repository[Any]] = {
     Referral: REFERRALS,
-    LookupTerm: LOOKUPS,
+    LookupEntry: LOOKUPS,
     Artifact: ARTIFACTS,
     ArtifactBytes: ARTIFACT_BYTES,
 }
@@ -236,7 +256,11 @@ def _newest_first(filters: tuple[str, ...]) -> Statement:
     conditions = [_referral.c[name] == bindparam(name) for name in filters]
     return Statement(
         select(_referral)
-        .where(_referral.c.practice_id == bindparam("practice_id"), *conditions, _referral.c.id < bindparam("before"))
+        .where(
+            _referral.c.practice_id == bindparam("practice_id"),
+            *conditions,
+            _referral.c.id < bindparam("before"),
+        )
         .order_by(_referral.c.id.desc())
         .limit(bindparam("limit"))
     )
@@ -262,18 +286,24 @@ _COMBINATIONS = [names for count in range(len(FILTERS) + 1) for names in combina
 NEWEST_REFERRALS = {names: _newest_first(names) for names in _COMBINATIONS}
 REFERRALS_BY_UPDATE = {names: _by_update(names) for names in _COMBINATIONS}
 
-FOUND_BY_TERM = Statement(
-    select(_referral)
-    .join(_lookup, (_lookup.c.practice_id == _referral.c.practice_id) & (_lookup.c.referral_id == _referral.c.id))
-    .where(
-        _referral.c.practice_id == bindparam("practice_id"),
-        _lookup.c.term == bindparam("term", type_=_lookup.c.term.type),
-        _referral.c.id < bindparam("before"),
+
+def _found_by(name: str) -> Statement:
+    """Referrals whose patient has the search token ``term`` in this column, newest first."""
+    same = (_lookup.c.practice_id == _referral.c.practice_id) & (_lookup.c.referral_id == _referral.c.id)
+    term = bindparam("term", type_=_lookup.c[name].type)
+    return Statement(
+        select(_referral)
+        .where(
+            _referral.c.practice_id == bindparam("practice_id"),
+            select(_lookup.c.id).where(same, _lookup.c[name] == term).exists(),
+            _referral.c.id < bindparam("before"),
+        )
+        .order_by(_referral.c.id.desc())
+        .limit(bindparam("limit"))
     )
-    .order_by(_referral.c.id.desc())
-    .limit(bindparam("limit"))
-)
-"""Referrals whose patient has this search token, newest first."""
+
+
+FOUND_BY = {name: _found_by(name) for name in LOOKUP_TOKENS}
 
 NEWEST_ARTIFACTS = Statement(
     select(_artifact)

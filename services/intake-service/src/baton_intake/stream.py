@@ -8,7 +8,6 @@ from baton_chassis.work import Work
 from baton_contracts.envelope import Envelope
 from baton_contracts.lifecycle import fact_of
 from baton_contracts.topics import ADDRESSES, INTAKE, REFERRAL_EVENTS, Line
-
 from baton_intake.domain.referral import Referral
 
 _HEARD = (Line.APPOINTMENTS, Line.DOCUMENTS)
@@ -30,6 +29,8 @@ async def on_fact_of_another_line(event: Envelope, work: Work) -> None:
 REACTS: dict[str, EventHandler] = {
     type_.value: on_fact_of_another_line for type_, address in ADDRESSES.items() if address.line in _HEARD
 }
-"""Facts of intake's own lines come back too and only advance their line: they were taken in when they were decided."""
+"""Facts of intake's own lines come back too and only advance their line: they were taken in when they were
+decided.
+"""
 
 SUBSCRIPTION = Subscription(consumer=INTAKE, topics=(REFERRAL_EVENTS,), handlers=REACTS)

@@ -52,7 +52,9 @@ class Instant(TypeDecorator[datetime]):
 
 
 class Json(TypeDecorator[Any]):
-    """A plain JSON document: ``jsonb`` on PostgreSQL, text on SQLite. Never for patient identity (see ``sealed``)."""
+    """A plain JSON document: ``jsonb`` on PostgreSQL, text on SQLite. Never for patient identity (see
+    ``sealed``).
+    """
 
     impl = JSON
     cache_ok = True
@@ -60,6 +62,10 @@ class Json(TypeDecorator[Any]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Pick the column type of the back end."""
         return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else JSON())
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """From the driver's form: asyncpg without a codec hands JSON over as text."""
+        return json.loads(value) if dialect.name == "postgresql" and isinstance(value, str) else value
 
 
 class _Members(TypeDecorator[Any]):
@@ -110,7 +116,7 @@ def among(column: Any, parameter: str) -> ColumnElement[bool]:
     return _Among(column, bindparam(parameter, type_=_Members(member)))
 
 
-class database_now(FunctionElement[datetime]):  # noqa: N801 - reads as a function in statements
+class database_now(FunctionElement[datetime]):
     """The database's own clock, plus ``seconds``: leases must not depend on the clocks of their holders."""
 
     type = Instant()
@@ -136,10 +142,14 @@ TOKEN = "token"  # noqa: S105 - the name of a column marker
 
 
 def sealed(name: str, *, nullable: bool = True) -> Column[bytes]:
-    """A column whose bytes are encrypted at rest: repositories write and read the plain bytes, the chassis seals them."""
+    """A column whose bytes are encrypted at rest: repositories write and read the plain bytes, the chassis
+    seals them.
+    """
     return Column(name, LargeBinary, nullable=nullable, info={SEALED: True})
 
 
 def token(name: str, *, kind: str, nullable: bool = True, index: bool = True) -> Column[bytes]:
-    """A search token: repositories write the plain text, the chassis stores its per-practice HMAC of that ``kind``."""
+    """A search token: repositories write the plain text, the chassis stores its per-practice HMAC of that
+    ``kind``.
+    """
     return Column(name, LargeBinary, nullable=nullable, index=index, info={TOKEN: kind})

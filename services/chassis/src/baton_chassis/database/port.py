@@ -27,8 +27,8 @@ class OutcomeUnknown(ChassisError):
 class Session(Protocol):
     """Statements inside one transaction. Not for sharing between tasks.
 
-    Any method may raise ``Unavailable`` (the back end is away), ``RowConflict`` or ``Contended`` (a deadlock or a
-    serialisation failure: roll back and repeat).
+    Any method may raise ``Unavailable`` (the back end is away), ``RowConflict`` or ``Contended`` (a
+    deadlock or a serialisation failure: roll back and repeat).
     """
 
     async def fetch(self, statement: Statement, **parameters: Any) -> list[Row]:
@@ -61,13 +61,13 @@ class Database(Protocol):
     def transaction(self) -> AbstractAsyncContextManager[Session]:
         """A write transaction: commits when the block ends, rolls back when it raises.
 
-        On SQLite ``BEGIN IMMEDIATE`` on the file's one writer thread, so transactions queue; on PostgreSQL READ
-        COMMITTED on a pooled connection. A connection lost at commit raises ``OutcomeUnknown``.
+        On SQLite ``BEGIN IMMEDIATE`` on the file's one writer thread, so transactions queue; on PostgreSQL
+        READ COMMITTED on a pooled connection. A connection lost at commit raises ``OutcomeUnknown``.
         """
         ...
 
     def reading(self, practice_id: str | None) -> AbstractAsyncContextManager[Session]:
-        """A read-only snapshot. With a practice, PostgreSQL applies row-level security for it; ``None`` is for the
-        chassis's own tables and for workers that serve every practice.
+        """A read-only snapshot. With a practice, PostgreSQL applies row-level security for it; ``None`` is
+        for the chassis's own tables and for workers that serve every practice.
         """
         ...

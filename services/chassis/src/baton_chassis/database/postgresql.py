@@ -76,7 +76,11 @@ class PostgreSQLDatabase:
                 reset=_keep_session,
                 statement_cache_size=1000,
                 max_cached_statement_lifetime=0,
-                server_settings={"search_path": self._schema, "application_name": self._schema, "timezone": "UTC"},
+                server_settings={
+                    "search_path": self._schema,
+                    "application_name": self._schema,
+                    "timezone": "UTC",
+                },
                 timeout=10,
                 command_timeout=60,
             )
@@ -106,7 +110,9 @@ class PostgreSQLDatabase:
 
     @asynccontextmanager
     async def reading(self, practice_id: str | None) -> AsyncIterator[PostgreSQLSession]:
-        """A repeatable-read snapshot; with a practice under the reader role, whose rows the policies filter."""
+        """A repeatable-read snapshot; with a practice under the reader role, whose rows the policies
+        filter.
+        """
         async with self._connection() as connection:
             transaction = connection.transaction(isolation="repeatable_read", readonly=True)
             with _named_errors():
@@ -145,7 +151,7 @@ async def _roll_back(transaction: Any) -> None:
         return
 
 
-class _named_errors:  # noqa: N801 - reads as a clause: with _named_errors()
+class _named_errors:
     """Driver errors by our own names."""
 
     def __enter__(self) -> None:
@@ -160,5 +166,7 @@ class _named_errors:  # noqa: N801 - reads as a clause: with _named_errors()
             raise Contended("the database asked to repeat the transaction") from error
         if isinstance(error, asyncpg.DiskFullError | asyncpg.OutOfMemoryError):
             raise Unavailable("the database has no room") from error
-        if isinstance(error, _GONE) and not isinstance(error, ValueError):  # a ValueError is our own bad argument
+        if isinstance(error, _GONE) and not isinstance(
+            error, ValueError
+        ):  # a ValueError is our own bad argument
             raise Unavailable("the database does not answer") from error

@@ -12,10 +12,11 @@ EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$
 
 
 def row_level_security(metadata: MetaData, *, schema: str) -> list[str]:
-    """Statements, safe to repeat, that let the role ``{schema}_reader`` read its practice's rows and nothing else.
+    """Statements, safe to repeat, that let the role ``{schema}_reader`` read its practice's rows and
+    nothing else.
 
-    The owner of the tables (the writer and the workers, who run only this package's compiled statements) is not
-    limited. ``app.practice`` names the practice inside a transaction; unset, no row is visible.
+    The owner of the tables (the writer and the workers, who run only this package's compiled statements) is
+    not limited. ``app.practice`` names the practice inside a transaction; unset, no row is visible.
     """
     role = f"{schema}_reader"
     statements = [_READER.format(role=role), f"GRANT USAGE ON SCHEMA {schema} TO {role}"]

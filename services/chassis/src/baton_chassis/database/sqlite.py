@@ -19,8 +19,12 @@ READERS = 4
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection as this project uses them: explicit transactions, WAL, synchronous FULL, foreign keys on."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=512)
+    """A connection as this project uses them: explicit transactions, WAL, synchronous FULL, foreign keys
+    on.
+    """
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=512
+    )
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")

@@ -1,4 +1,5 @@
-"""A statement is declared once with SQLAlchemy, compiled once for each back end, and run prepared by the raw driver.
+"""A statement is declared once with SQLAlchemy, compiled once for each back end, and run prepared by the
+raw driver.
 
 No ORM session stands on a write path: it costs 25 to 40 times the client CPU of the prepared statement.
 """
@@ -25,7 +26,9 @@ Convert = Callable[[Any], Any] | None
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """One statement for one back end: its text, the order and conversion of parameters, the columns it returns."""
+    """One statement for one back end: its text, the order and conversion of parameters, the columns it
+    returns.
+    """
 
     text: str
     names: tuple[str, ...]
@@ -89,7 +92,7 @@ def _returned(clause: Executable) -> Sequence[Any]:
     if isinstance(clause, Select):
         return list(clause.selected_columns)
     if isinstance(clause, UpdateBase):
-        return list(clause._returning and clause.exported_columns or ())
+        return list((clause._returning and clause.exported_columns) or ())
     return ()
 
 
@@ -120,8 +123,12 @@ def upsert(table: Table) -> Statement:
 
 def insert_row(table: Table) -> Statement:
     """Insert a whole row; a taken key raises ``RowConflict``."""
-    return Statement(table.insert().values({c.name: bindparam(c.name, type_=c.type) for c in _written(table)}))
+    return Statement(
+        table.insert().values({c.name: bindparam(c.name, type_=c.type) for c in _written(table)})
+    )
 
 
 def _written(table: Table) -> list[Any]:
-    return [column for column in table.columns if column.identity is None and column.info.get("numbered") is None]
+    return [
+        column for column in table.columns if column.identity is None and column.info.get("numbered") is None
+    ]

@@ -62,7 +62,8 @@ class _Producer:
         self.broken = True
         now = asyncio.get_running_loop().time()
         for limit in self._waiting:
-            limit.reschedule(now)
+            if not limit.expired():
+                limit.reschedule(now)
 
     async def close(self) -> None:
         """Deliver what is on its way, within limits, and close."""

@@ -47,7 +47,8 @@ class Reader:
         """See `EventLog.ensure_topics`."""
         topics = [NewTopic(name, partitions, 1, topic_configs=_KEPT_FOR_EVER) for name in names]
         for topic in topics:
-            topic.replication_factor = self._settings.replication_factor  # its constructor refuses -1, Kafka does not
+            # Set afterwards: the constructor refuses -1, which Kafka takes as "the cluster's own default".
+            topic.replication_factor = self._settings.replication_factor
         async with self._admin("creating topics") as admin:
             answer = await admin.create_topics(topics)
             for name, code, *_ in answer.topic_errors:

@@ -23,11 +23,14 @@ class _Line:
 
     def __init__(self, path: Path | None, name: str) -> None:
         self._path = path
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._name = name
+        self._thread: ThreadPoolExecutor | None = None
         self._file: LogFile | None = None
 
     async def run(self, work: Callable[[LogFile], _Answer]) -> _Answer:
         """`work` on the file, in the thread. Raises LogUnavailable for whatever SQLite complains about."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=self._name)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._with_file, work)
         except sqlite3.Error as error:
@@ -39,8 +42,11 @@ class _Line:
         return work(self._file)
 
     async def close(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown(wait=False)
+        """Let go of the file and the thread; harmless when closed."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await asyncio.get_running_loop().run_in_executor(thread, self._close)
+            thread.shutdown(wait=False)
 
     def _close(self) -> None:
         if self._file is not None:

@@ -40,11 +40,11 @@ def kafka_server(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathF
     server.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def kafka_of_its_own(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[KafkaServer]:
-    """An Apache Kafka for this test alone, to be frozen, killed and started again."""
+    """An Apache Kafka for one file of tests, to be frozen, killed and started again; leave it running."""
     server = _started(pytestconfig, "kafka", lambda: KafkaServer(tmp_path_factory.mktemp("own-kafka")))
     yield server
     server.stop()
@@ -75,11 +75,11 @@ def postgres_database(postgres_server: str) -> Iterator[str]:
     drop_database(postgres_server, url)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def postgres_of_its_own(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PostgresServer]:
-    """A PostgreSQL for this test alone, to be frozen, killed and started again."""
+    """A PostgreSQL for one file of tests, to be frozen, killed and started again; leave it running."""
     server = _started(
         pytestconfig, "postgres", lambda: PostgresServer(_enterable(tmp_path_factory, "own-pg"))
     )

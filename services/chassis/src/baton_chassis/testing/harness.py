@@ -1,4 +1,6 @@
-"""A service for tests: real database, real writer, real handlers; events are handed in and read back by hand."""
+"""A service for tests: real database, real writer, real handlers; events are handed in and read back by
+hand.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,6 @@ from typing import Any
 
 import httpx
 from sqlalchemy import select
-
-from baton_contracts.envelope import Envelope, headers, sequence_text
-from baton_contracts.topics import partition_for
 
 from baton_chassis.access import Principal
 from baton_chassis.clock import Clock
@@ -28,11 +27,32 @@ from baton_chassis.sealing import RootKeys
 from baton_chassis.service import Environment, Service, ServiceDefinition
 from baton_chassis.settings import ChassisSettings
 from baton_chassis.testing.schema import create_tables
+from baton_contracts.envelope import Envelope, headers, sequence_text
+from baton_contracts.topics import partition_for
 
 EVERY_SCOPE = frozenset(
-    "referrals:read referrals:write schedule:read schedule:write visit:write notes:read notes:write notes:release "
-    "notify:read notify:resend offices:read offices:write webhooks:manage questions:read questions:write events:read "
-    "ops:read ops:write content:read system/*.cruds".split()
+    [
+        "referrals:read",
+        "referrals:write",
+        "schedule:read",
+        "schedule:write",
+        "visit:write",
+        "notes:read",
+        "notes:write",
+        "notes:release",
+        "notify:read",
+        "notify:resend",
+        "offices:read",
+        "offices:write",
+        "webhooks:manage",
+        "questions:read",
+        "questions:write",
+        "events:read",
+        "ops:read",
+        "ops:write",
+        "content:read",
+        "system/*.cruds",
+    ]
 )
 
 
@@ -58,7 +78,8 @@ class Harness:
         self._numbers: dict[tuple[str, str], int] = {}
         self._offsets: dict[Partition, int] = {}
         self.consumers = {
-            subscription.consumer: self._consumer(subscription) for subscription in service.definition.subscriptions
+            subscription.consumer: self._consumer(subscription)
+            for subscription in service.definition.subscriptions
         }
 
     @property
@@ -67,21 +88,30 @@ class Harness:
         return Caller(practice_id=self.practice, actor="client:test", client_id="test", scopes=self.scopes)
 
     async def submit(
-        self, command: Command, *, caller: Caller | None = None, key: IdempotencyKey | None = None, if_match: int | None = None
+        self,
+        command: Command,
+        *,
+        caller: Caller | None = None,
+        key: IdempotencyKey | None = None,
+        if_match: int | None = None,
     ) -> Reply:
         """Decide a command; raises its refusal."""
         decided = await self.service.submit(command, caller or self.caller, key=key, if_match=if_match)
         return decided.reply
 
     async def deliver(self, *events: Envelope | Outgoing, practice_id: str | None = None) -> None:
-        """Hand events to every subscription, as the log would. An ``Outgoing`` gets the next number of its line."""
+        """Hand events to every subscription, as the log would. An ``Outgoing`` gets the next number of its
+        line.
+        """
         for event in events:
             envelope = event if isinstance(event, Envelope) else self.envelope(event, practice_id=practice_id)
             record = self._record(envelope)
             for consumer in self.consumers.values():
                 await consumer.apply(record.place, [record])
 
-    def envelope(self, outgoing: Outgoing, *, practice_id: str | None = None, number: int | None = None) -> Envelope:
+    def envelope(
+        self, outgoing: Outgoing, *, practice_id: str | None = None, number: int | None = None
+    ) -> Envelope:
         """An event as its producer would publish it."""
         practice = practice_id or self.practice
         line = (practice, outgoing.source)
@@ -120,7 +150,11 @@ class Harness:
     async def admit(self, headers: Mapping[str, str]) -> Principal:
         """Lets everybody in as the test's practice."""
         return Principal(
-            subject="client:test", client_id="test", practice_id=self.practice, scopes=self.scopes, assertion="human"
+            subject="client:test",
+            client_id="test",
+            practice_id=self.practice,
+            scopes=self.scopes,
+            assertion="human",
         )
 
     def _consumer(self, subscription: Any) -> Consumer:

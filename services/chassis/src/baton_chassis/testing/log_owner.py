@@ -1,4 +1,6 @@
-"""The owner of a consumer, for tests of the log: offsets in a store of its own, a batch in hand that is waited for."""
+"""The owner of a consumer, for tests of the log: offsets in a store of its own, a batch in hand that is
+waited for.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -27,6 +29,10 @@ class LogOwner:
         self.offsets: dict[Partition, int] = {} if offsets is None else offsets
         self.handled: list[Record] = []
         self.events: list[str] = []
+        self.in_hand = asyncio.Event()
+        """Set while records are being handled."""
+        self.revoking = asyncio.Event()
+        """Set once the partitions were asked back."""
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -42,6 +48,7 @@ class LogOwner:
     async def on_revoked(self, share: frozenset[Partition]) -> None:
         """Waits for the batch in hand."""
         self.events.append(f"revoking {len(share)}")
+        self.revoking.set()
         await self._idle.wait()
         self.events.append("revoked")
 
@@ -54,10 +61,12 @@ class LogOwner:
         try:
             return [record for records in batches.values() for record in await self._handle(records, handler)]
         finally:
+            self.in_hand.clear()
             self._idle.set()
 
     async def _handle(self, records: Sequence[Record], handler: Handler | None) -> list[Record]:
         for record in records:
+            self.in_hand.set()
             if handler is not None:
                 await handler(record)
             self.handled.append(record)

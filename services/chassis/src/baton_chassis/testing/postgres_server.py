@@ -131,6 +131,11 @@ class PostgresServer:
         """The process id of the running server."""
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether its process exists; a frozen one does."""
+        return self._process.running
+
     def start(self) -> None:
         """Start and wait until it serves. Raises ServerUnavailable."""
         self._process.start()

@@ -15,7 +15,9 @@ from baton_chassis.database.statements import POSTGRESQL, SQLITE
 
 
 async def create_tables(metadata: MetaData, *, url: str, schema: str) -> None:
-    """Make every table and index of ``metadata`` at ``sqlite:////path`` or ``postgresql://...`` (in ``schema``)."""
+    """Make every table and index of ``metadata`` at ``sqlite:////path`` or ``postgresql://...`` (in
+    ``schema``).
+    """
     if url.startswith("sqlite:///"):
         with sqlite3.connect(Path(url.removeprefix("sqlite:///"))) as connection:
             for statement in _definitions(metadata, SQLITE):

@@ -60,7 +60,7 @@ class Node:
 
     def data(self, text: str) -> None:
         """Text directly in the element."""
-        if not text.isspace():
+        if self._parts or not text.isspace():
             self._parts.append(text)
 
     def get(self, attribute: str) -> str | None:
@@ -75,9 +75,8 @@ class Node:
 
     @property
     def text(self) -> str:
-        """Its own text and that of the elements in it, with white space collapsed."""
-        pieces = [piece for node in self.walk() for piece in node._parts]
-        return " ".join(safe("".join(pieces) if len(pieces) < 2 else " ".join(pieces)).split())
+        """Its own text, then that of the elements in it, with white space collapsed."""
+        return " ".join(words for node in self.walk() if (words := node.own_text))
 
     @property
     def own_text(self) -> str:

@@ -82,12 +82,12 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# The first characters of a document without a mark, XML 1.0 appendix F.1.
-_UNMARKED: Final = (
-    (b"<\0\0\0", "utf-32-le"),
-    (b"\0\0\0<", "utf-32-be"),
-    (b"<\0", "utf-16-le"),
-    (b"\0<", "utf-16-be"),
+# A less-than sign in the wide encodings, and whether its zeros follow it (XML 1.0 appendix F.1).
+_WIDE: Final = (
+    ("utf-32-le", 4, True),
+    ("utf-32-be", 4, False),
+    ("utf-16-le", 2, True),
+    ("utf-16-be", 2, False),
 )
 _SINGLE_BYTE: Final = frozenset(
     {
@@ -289,8 +289,21 @@ def _source_of(body: bytes) -> _Source:
 
 
 def _unmarked_family(body: bytes) -> str:
-    head = body[:256].lstrip(b" \t\r\n")
-    return next((name for first, name in _UNMARKED if head.startswith(first)), "")
+    at = body.find(b"<", 0, 256)
+    if at < 0 or body[:at].strip(b" \t\r\n\0"):
+        return ""
+    return next((name for name, width, little in _WIDE if _stands(body, at, width, little)), "")
+
+
+def _stands(body: bytes, at: int, width: int, little: bool) -> bool:
+    """Whether the byte at a place is one character of so many bytes."""
+    start = at if little else at - width + 1
+    zeros = bytes(width - 1)
+    return (
+        start >= 0
+        and start % width == 0
+        and body[start : start + width] == (b"<" + zeros if little else zeros + b"<")
+    )
 
 
 def _refuse_document_type(head: str) -> None:

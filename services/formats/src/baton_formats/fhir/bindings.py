@@ -1,4 +1,4 @@
-"""The required bindings of R4 that the reader checks, each the list of codes of its value set (FHIR 4.0.1)."""
+"""The required bindings of R4 that the reader checks, each with the codes of its value set (4.0.1)."""
 
 from __future__ import annotations
 

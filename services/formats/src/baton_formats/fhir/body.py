@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from baton_formats.facts import Identifier, Link
 from baton_formats.fhir.datatypes import identifier
 from baton_formats.fhir.profiles import PLAIN, Profile
 from baton_formats.fhir.tree import Doubts, Node, Path, Resource, steps_of
+
+T = TypeVar("T")
 
 _LITERAL = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/([^/|#]+)(?:/_history/[^/]+)?")
 _VERSION = re.compile(r"/_history/[^/]*$")
@@ -41,11 +43,14 @@ class Body:
         self._by_type: dict[str, list[Node]] = {}
         self._contained: dict[int, dict[str, Node]] = {}
         self._opens: dict[int, Node] = {}
+        self._targets: dict[int, Node | None] = {}
+        self._links: dict[int, Link] = {}
+        self._roles: dict[int, list[Node]] | None = None
         self._tasks: dict[int, Node] | None = None
         self.entries = 0
         self._nested = False
         self.root = Node(root, (None, _type_of(root) or "Resource"), root, self)
-        self.closed = root.get("type") in _CLOSED_BUNDLES and _type_of(root) == "Bundle"
+        self.closed = _type_of(root) == "Bundle" and str(root.get("type")) in _CLOSED_BUNDLES
         self._gather(self.root, None)
 
     # ---- gathering -------------------------------------------------------------------------------------
@@ -56,7 +61,9 @@ class Body:
             return
         self._register(node, full_url)
         kind = _type_of(node.value)
-        if kind == "Bundle":
+        if kind is None and node is self.root:
+            self._gather_hook(node)
+        elif kind == "Bundle":
             self._gather_bundle(node)
             self._nested = self._nested or node is not self.root
         elif kind == "Parameters":
@@ -68,7 +75,8 @@ class Body:
         """Make a resource findable; one that says the same as an earlier one under its name adds nothing."""
         kind, logical = _type_of(node.value), node.value.get("id")
         if kind is None:
-            self.doubts.add("resource-without-type", node.path, "a resource does not say what it is")
+            if node is not self.root:
+                self.doubts.add("resource-without-type", node.path, "a resource does not say what it is")
             return
         twins: list[Node] = []
         if isinstance(logical, str):
@@ -76,7 +84,9 @@ class Body:
             if any(twin.value == node.value for twin in twins[:_MAX_TWINS]):
                 return
             if any(_same_bundle(twin, node) for twin in twins[-1:]) and self.closed:
-                self.doubts.add("duplicate-id", (node.path, "id"), "two resources here have the same type and id")
+                self.doubts.add(
+                    "duplicate-id", (node.path, "id"), "two resources here have the same type and id"
+                )
             twins.append(node)
         self.nodes.append(node)
         self._by_type.setdefault(kind, []).append(node)
@@ -119,6 +129,15 @@ class Body:
             if "part" in parameter.value:
                 self._gather_parameters(parameter)
 
+    def _gather_hook(self, request: Node) -> None:
+        """The resources of a CDS Hooks request: drafts in its context, what was fetched before."""
+        for name in ("context", "prefetch"):
+            holder = request.child(name)
+            for member in holder.value if holder is not None else ():
+                value = holder.value[member] if holder is not None else None
+                if holder is not None and isinstance(value, dict) and "resourceType" in value:
+                    self._gather(Node(value, (holder.path, member), value, self), None)
+
     def _inline(self, node: Node, name: str) -> Node | None:
         value = node.value.get(name)
         return Node(value, (node.path, name), value, self) if isinstance(value, dict) else None
@@ -145,7 +164,14 @@ class Body:
         return self._by_type.get(kind, [])
 
     def follow(self, pointer: Node) -> Node | None:
-        """What a Reference means, if it stands in this body; a broken promise of a closed Bundle is a doubt."""
+        """What a Reference means, if it is in this body; a broken promise of a closed Bundle is a doubt."""
+        key = id(pointer.value)
+        if key in self._targets:
+            return self._targets[key]
+        found = self._targets[key] = self._follow(pointer)
+        return found
+
+    def _follow(self, pointer: Node) -> Node | None:
         reference = pointer.value.get("reference")
         if type(reference) is not str or not reference:
             return self._by_identifier(pointer)
@@ -166,7 +192,9 @@ class Body:
 
     def _literal(self, reference: str, pointer: Node) -> Node | None:
         if reference[0] == ":":
-            pointer.doubt("malformed-reference", "a reference begins with a colon; urn was put before it", "reference")
+            pointer.doubt(
+                "malformed-reference", "a reference begins with a colon; urn was put before it", "reference"
+            )
             reference = "urn" + reference
         found = self._by_url.get(reference)
         if found is not None and not self._nested:
@@ -205,9 +233,19 @@ class Body:
 
     def link(self, pointer: Node) -> Link:
         """The pointer itself as a value, with what is known about its target."""
+        key = id(pointer.value)
+        found = self._links.get(key)
+        if found is None:
+            found = self._links[key] = self._link(pointer)
+        return found
+
+    def _link(self, pointer: Node) -> Link:
         reference = pointer.text("reference")
         target = self.follow(pointer)
-        kind = pointer.text("type") or (_type_of(target.value) if target else None) or kind_of(reference)
+        if target is not None:
+            kind = _type_of(target.value)
+        else:
+            kind = pointer.text("type") or kind_of(reference)
         return Link(
             reference=reference,
             kind=kind,
@@ -240,6 +278,28 @@ class Body:
         own = holder.path
         return [other for other in self.of_type(kind) if other.path and _bundle_path(other.path) == own]
 
+    def once(self, what: str, node: Node, read: Callable[[Node], T]) -> T:
+        """What ``read`` says of a node, asked only once per body."""
+        key = (what, id(node.value))
+        if key not in self.memo:
+            self.memo[key] = read(node)
+        found: T = self.memo[key]
+        return found
+
+    def role_of(self, practitioner: Node) -> Node | None:
+        """The one PractitionerRole of the body that is played by this Practitioner."""
+        if "PractitionerRole" not in self._by_type:
+            return None
+        if self._roles is None:
+            self._roles = {}
+            for role in self.of_type("PractitionerRole"):
+                pointer = role.child("practitioner")
+                target = self.follow(pointer) if pointer is not None else None
+                if target is not None:
+                    self._roles.setdefault(id(target.value), []).append(role)
+        found = self._roles.get(id(practitioner.value), [])
+        return found[0] if len(found) == 1 else None
+
     def tasks_about(self, resource: Resource) -> Node | None:
         """The Task whose focus or basedOn is this resource."""
         if self._tasks is None:
@@ -269,7 +329,11 @@ def _same_bundle(one: Node, other: Node) -> bool:
 def _pointers(node: Node, names: tuple[str, ...]) -> Iterator[Node]:
     for name in names:
         if name in node.value:
-            yield from node.children(name) if isinstance(node.value[name], list) else filter(None, [node.child(name)])
+            yield from (
+                node.children(name)
+                if isinstance(node.value[name], list)
+                else filter(None, [node.child(name)])
+            )
 
 
 def _type_of(resource: Any) -> str | None:

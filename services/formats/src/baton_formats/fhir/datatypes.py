@@ -1,4 +1,4 @@
-"""The complex data types of FHIR as plain values: Identifier, HumanName, CodeableConcept, Attachment and so on."""
+"""The complex data types of FHIR as plain values: Identifier, HumanName, CodeableConcept, Attachment ..."""
 
 from __future__ import annotations
 
@@ -34,17 +34,31 @@ def identifier(node: Node) -> Identifier:
     if value is None:
         node.doubt("identifier-without-value", "an identifier carries no value")
     elif system in NPI_SYSTEMS and not npi_is_valid(value):
-        node.doubt("npi-check-digit", "the check digit of this NPI does not hold; it identifies nobody", "value")
+        node.doubt(
+            "npi-check-digit", "the check digit of this NPI does not hold; it identifies nobody", "value"
+        )
     assigner = node.child("assigner")
     return Identifier(
         value=value,
         system=system,
         authority=assigner.text("display") if assigner else None,
-        type=_type_code(node),
+        type=_type_code(node) if "type" in node.value else None,
         use=node.text("use"),
         assigner=_assigner_number(assigner) if assigner else None,
         period=node.one("period", period),
     )
+
+
+def identifiers(node: Node) -> tuple[Identifier, ...]:
+    """The identifiers of a resource, read once."""
+    if "identifier" not in node.value:
+        return ()
+    found: tuple[Identifier, ...] = node.body.once("identifier", node, _identifiers)
+    return found
+
+
+def _identifiers(node: Node) -> tuple[Identifier, ...]:
+    return node.many("identifier", identifier)
 
 
 def _type_code(node: Node) -> str | None:
@@ -226,7 +240,9 @@ def _sibling(node: Node, name: str) -> list[Extension]:
 def extension(node: Node, element: str = "") -> Extension:
     """One extension with whatever type its value has."""
     kind, value = _extension_value(node.value)
-    inner = tuple([extension(child) for child in node.children("extension")]) if "extension" in node.value else ()
+    inner = (
+        tuple([extension(child) for child in node.children("extension")]) if "extension" in node.value else ()
+    )
     return Extension(url=node.text("url") or "", element=element, type=kind, value=value, extensions=inner)
 
 

@@ -23,7 +23,15 @@ from baton_formats.facts import (
 )
 from baton_formats.fhir import bindings
 from baton_formats.fhir.body import Body
-from baton_formats.fhir.datatypes import attachment, binary, concept, extensions, identifier, period
+from baton_formats.fhir.datatypes import (
+    attachment,
+    binary,
+    concept,
+    extensions,
+    identifier,
+    identifiers,
+    period,
+)
 from baton_formats.fhir.narrative import plain_text
 from baton_formats.fhir.people import link, organization_at, party, subject
 from baton_formats.fhir.schedule import referral_numbers
@@ -106,7 +114,7 @@ def _master(node: Node) -> Identifier | None:
 
 def _numbers(node: Node) -> tuple[Identifier, ...]:
     master = _master(node)
-    others = node.many("identifier", identifier)
+    others = identifiers(node)
     return ((master,) if master else ()) + tuple(number for number in others if number != master)
 
 
@@ -122,10 +130,12 @@ def _contents(node: Node) -> tuple[Attachment, ...]:
 
 
 def _filled(held: Attachment, node: Node) -> Attachment:
-    """An attachment that points at a Binary of the same body takes its bytes; nothing else is ever followed."""
+    """An attachment that points at a Binary of the same body takes its bytes; nothing else is followed."""
     if held.content is not None or held.url is None:
         return held
-    target = node.body.follow(Node({"reference": held.url}, (node.path, "url"), node.resource, _Quiet(node.body)))
+    target = node.body.follow(
+        Node({"reference": held.url}, (node.path, "url"), node.resource, _Quiet(node.body))
+    )
     if target is None or target.value.get("resourceType") != "Binary":
         return held
     inner = binary(target)
@@ -162,15 +172,17 @@ def _context(name: str) -> Read:
         held = node.child("context")
         if held is None or name not in held.value:
             return ()
-        return tuple(held.children(name)) if isinstance(held.value[name], list) else tuple(filter(None, [held.child(name)]))
+        return (
+            tuple(held.children(name))
+            if isinstance(held.value[name], list)
+            else tuple(filter(None, [held.child(name)]))
+        )
 
     return read
 
 
 def _related_referrals(node: Node) -> tuple[Identifier, ...]:
-    return referral_numbers(
-        [pointer for pointer in _context("related")(node) if _names_a_request(pointer)]
-    )
+    return referral_numbers([pointer for pointer in _context("related")(node) if _names_a_request(pointer)])
 
 
 def _names_a_request(pointer: Node) -> bool:
@@ -202,42 +214,81 @@ def _written(node: Node) -> object:
 DOCUMENT_REFERENCE = Table(
     "DocumentReference",
     Document,
-    row("identifiers", "every number of the document", "DocumentReference.masterIdentifier", _numbers,
-        also=("DocumentReference.identifier",), needs="masterIdentifier identifier"),
+    row(
+        "identifiers",
+        "every number of the document",
+        "DocumentReference.masterIdentifier",
+        _numbers,
+        also=("DocumentReference.identifier",),
+        needs="masterIdentifier identifier",
+    ),
     row("parents", "the document it replaces or adds to", "DocumentReference.relatesTo.target", _parents),
     row("relation", "what it does to it", "DocumentReference.relatesTo.code", _relation),
     row("type", "kind of document", "DocumentReference.type", one("type", concept)),
     row("categories", "class of document", "DocumentReference.category", many("category", concept)),
     row("title", "title", "DocumentReference.description", text("description")),
-    row("status", "interim, final, corrected or retracted", "DocumentReference.docStatus",
-        _status("docStatus", bindings.COMPOSITION_STATUS), findings=("unknown-code",)),
+    row(
+        "status",
+        "interim, final, corrected or retracted",
+        "DocumentReference.docStatus",
+        _status("docStatus", bindings.COMPOSITION_STATUS),
+        findings=("unknown-code",),
+    ),
     row("status_code", "the same, as sent", "DocumentReference.docStatus", _status_code("docStatus")),
-    row("availability", "current, superseded or entered in error", "DocumentReference.status",
-        code("status", bindings.DOCUMENT_REFERENCE_STATUS, protects=True, required=True), needs="",
-        findings=("missing-required", "unknown-code")),
-    row("signature", "whether and by whom it was authenticated", "DocumentReference.authenticator", _signature),
-    row("written_at", "when it was written", "DocumentReference.date", _written,
-        also=("DocumentReference.indexed (STU3)",), needs="date indexed"),
+    row(
+        "availability",
+        "current, superseded or entered in error",
+        "DocumentReference.status",
+        code("status", bindings.DOCUMENT_REFERENCE_STATUS, protects=True, required=True),
+        needs="",
+        findings=("missing-required", "unknown-code"),
+    ),
+    row(
+        "signature", "whether and by whom it was authenticated", "DocumentReference.authenticator", _signature
+    ),
+    row(
+        "written_at",
+        "when it was written",
+        "DocumentReference.date",
+        _written,
+        also=("DocumentReference.indexed (STU3)",),
+        needs="date indexed",
+    ),
     row("patient", "the patient", "DocumentReference.subject", _patient, findings=("dangling-reference",)),
     row("patient_link", "how the document names the patient", "DocumentReference.subject", _patient_link),
     row("authors", "who wrote it", "DocumentReference.author", many("author", party)),
     row("custodian", "who keeps it", "DocumentReference.custodian", one("custodian", organization_at)),
-    row("referrals", "numbers of the referral it answers", "DocumentReference.context.related",
-        _related_referrals, needs="context"),
+    row(
+        "referrals",
+        "numbers of the referral it answers",
+        "DocumentReference.context.related",
+        _related_referrals,
+        needs="context",
+    ),
     row("based_on", "what it belongs to", "DocumentReference.context.related", _related, needs="context"),
     row("visit", "numbers of the visit", "DocumentReference.context.encounter", _visits, needs="context"),
-    row("visit_period", "when the visit was", "DocumentReference.context.period", _visit_period, needs="context"),
-    row("attachments", "its contents", "DocumentReference.content.attachment", _contents,
-        also=("Binary of the same body, by attachment.url",), needs="content",
-        findings=("broken-base64", "attachment-hash", "attachment-size", "missing-required")),
+    row(
+        "visit_period",
+        "when the visit was",
+        "DocumentReference.context.period",
+        _visit_period,
+        needs="context",
+    ),
+    row(
+        "attachments",
+        "its contents",
+        "DocumentReference.content.attachment",
+        _contents,
+        also=("Binary of the same body, by attachment.url",),
+        needs="content",
+        findings=("broken-base64", "attachment-hash", "attachment-size", "missing-required"),
+    ),
     row("confidentiality", "how confidential", "DocumentReference.securityLabel", _confidentiality),
     row("language", "language", "DocumentReference.language", text("language")),
     row("id", "id on the sending server", "DocumentReference.id", text("id")),
     row("version", "version on the sending server", "DocumentReference.meta.versionId", version),
     row("extensions", "what the sender added", "DocumentReference.extension", extensions, needs=""),
     source=_SOURCE,
-    known="masterIdentifier identifier status docStatus type category subject date author authenticator custodian "
-    "relatesTo description securityLabel content context class created indexed",
 )
 
 
@@ -289,13 +340,11 @@ _CATEGORIES = {
 
 
 def _observations(node: Node) -> tuple[Observation, ...]:
-    return tuple(
-        found for target in _entries(node) for found in observations_of(target)
-    )
+    return tuple(found for target in _entries(node) for found in observations_of(target))
 
 
 def observations_of(node: Node) -> tuple[Observation, ...]:
-    """A clinical resource as result lines: an Observation with its components, or what else it says by code."""
+    """A clinical resource as result lines: an Observation with its components, or what it says by code."""
     category = _CATEGORIES.get(str(node.value.get("resourceType")))
     if category is None:
         return ()
@@ -377,22 +426,44 @@ COMPOSITION = Table(
     row("type", "kind of document", "Composition.type", one("type", concept)),
     row("categories", "class of document", "Composition.category", _type_categories, needs="category class"),
     row("title", "title", "Composition.title", text("title")),
-    row("status", "interim, final, corrected or retracted", "Composition.status",
-        _status("status", bindings.COMPOSITION_STATUS, required=True), needs="",
-        findings=("missing-required", "unknown-code")),
+    row(
+        "status",
+        "interim, final, corrected or retracted",
+        "Composition.status",
+        _status("status", bindings.COMPOSITION_STATUS, required=True),
+        needs="",
+        findings=("missing-required", "unknown-code"),
+    ),
     row("status_code", "the same, as sent", "Composition.status", _status_code("status")),
     row("signature", "whether and by whom it was authenticated", "Composition.attester", _attesters),
     row("written_at", "when it was written", "Composition.date", time("date"), findings=("unreadable-time",)),
-    row("patient", "the patient", "Composition.subject", _patient,
-        findings=("dangling-reference", "subject-is-lone-patient")),
+    row(
+        "patient",
+        "the patient",
+        "Composition.subject",
+        _patient,
+        findings=("dangling-reference", "subject-is-lone-patient"),
+    ),
     row("patient_link", "how the document names the patient", "Composition.subject", _patient_link),
     row("authors", "who wrote it", "Composition.author", many("author", party)),
     row("custodian", "who keeps it", "Composition.custodian", one("custodian", organization_at)),
     row("visit", "numbers of the visit", "Composition.encounter", _visit_of_composition),
     row("event", "what it documents", "Composition.event.code", _events),
-    row("sections", "its sections, as plain text", "Composition.section", _sections, findings=("empty-section",)),
-    row("observations", "results, allergies, conditions, medication it points at", "Composition.section.entry",
-        _observations, needs="section", findings=("dangling-reference",)),
+    row(
+        "sections",
+        "its sections, as plain text",
+        "Composition.section",
+        _sections,
+        findings=("empty-section",),
+    ),
+    row(
+        "observations",
+        "results, allergies, conditions, medication it points at",
+        "Composition.section.entry",
+        _observations,
+        needs="section",
+        findings=("dangling-reference",),
+    ),
     row("text", "its own narrative, as plain text", "Composition.text", _narrative),
     row("confidentiality", "how confidential", "Composition.confidentiality", text("confidentiality")),
     row("language", "language", "Composition.language", text("language")),
@@ -400,8 +471,6 @@ COMPOSITION = Table(
     row("version", "version on the sending server", "Composition.meta.versionId", version),
     row("extensions", "what the sender added", "Composition.extension", extensions, needs=""),
     source=_SOURCE,
-    known="identifier status type category subject encounter date author title confidentiality attester custodian "
-    "relatesTo event section class",
     notes=("Narrative is shown as text only; it is never needed and never believed.",),
 )
 
@@ -438,28 +507,57 @@ def _results(node: Node) -> tuple[Observation, ...]:
 DIAGNOSTIC_REPORT = Table(
     "DiagnosticReport",
     Document,
-    row("identifiers", "every number of the report", "DiagnosticReport.identifier", many("identifier", identifier)),
+    row(
+        "identifiers",
+        "every number of the report",
+        "DiagnosticReport.identifier",
+        identifiers,
+    ),
     row("type", "kind of report", "DiagnosticReport.code", one("code", concept)),
     row("categories", "class of report", "DiagnosticReport.category", many("category", concept)),
-    row("status", "interim, final, corrected or retracted", "DiagnosticReport.status",
-        _status("status", bindings.DIAGNOSTIC_REPORT_STATUS, required=True), needs="",
-        findings=("missing-required", "unknown-code")),
+    row(
+        "status",
+        "interim, final, corrected or retracted",
+        "DiagnosticReport.status",
+        _status("status", bindings.DIAGNOSTIC_REPORT_STATUS, required=True),
+        needs="",
+        findings=("missing-required", "unknown-code"),
+    ),
     row("status_code", "the same, as sent", "DiagnosticReport.status", _status_code("status")),
-    row("written_at", "when it was released", "DiagnosticReport.issued",
+    row(
+        "written_at",
+        "when it was released",
+        "DiagnosticReport.issued",
         lambda node: node.time("issued") or node.time("effectiveDateTime"),
-        also=("DiagnosticReport.effectiveDateTime",), needs="issued effectiveDateTime"),
+        also=("DiagnosticReport.effectiveDateTime",),
+        needs="issued effectiveDateTime",
+    ),
     row("patient", "the patient", "DiagnosticReport.subject", _patient),
     row("patient_link", "how the report names the patient", "DiagnosticReport.subject", _patient_link),
-    row("authors", "who wrote it", "DiagnosticReport.resultsInterpreter",
+    row(
+        "authors",
+        "who wrote it",
+        "DiagnosticReport.resultsInterpreter",
         lambda node: node.many("resultsInterpreter", party) or node.many("performer", party),
-        also=("DiagnosticReport.performer",), needs="resultsInterpreter performer"),
-    row("referrals", "numbers of the request", "DiagnosticReport.basedOn",
-        lambda node: referral_numbers(node.children("basedOn"))),
+        also=("DiagnosticReport.performer",),
+        needs="resultsInterpreter performer",
+    ),
+    row(
+        "referrals",
+        "numbers of the request",
+        "DiagnosticReport.basedOn",
+        lambda node: referral_numbers(node.children("basedOn")),
+    ),
     row("based_on", "the request it answers", "DiagnosticReport.basedOn", many("basedOn", link)),
     row("observations", "its results", "DiagnosticReport.result", _results, findings=("dangling-reference",)),
     row("text", "the conclusion", "DiagnosticReport.conclusion", text("conclusion")),
-    row("attachments", "the report as issued", "DiagnosticReport.presentedForm", many("presentedForm", attachment),
-        findings=("broken-base64",)),
+    row(
+        "attachments",
+        "the report as issued",
+        "DiagnosticReport.presentedForm",
+        many("presentedForm", attachment),
+        findings=("broken-base64",),
+    ),
     row("id", "id on the sending server", "DiagnosticReport.id", text("id")),
     row("version", "version on the sending server", "DiagnosticReport.meta.versionId", version),
     row("extensions", "what the sender added", "DiagnosticReport.extension", extensions, needs=""),

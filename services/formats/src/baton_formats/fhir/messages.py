@@ -5,7 +5,7 @@ from __future__ import annotations
 from baton_formats.facts import Acknowledgement, Attachment, Communication, Identifier, Issue, Link, Note
 from baton_formats.fhir import bindings
 from baton_formats.fhir.body import Body
-from baton_formats.fhir.datatypes import annotation, attachment, concept, extensions, identifier
+from baton_formats.fhir.datatypes import annotation, attachment, concept, extensions, identifier, identifiers
 from baton_formats.fhir.people import link, party, subject
 from baton_formats.fhir.requests import event_of
 from baton_formats.fhir.tables import Table, code, many, one, row, text, time, version
@@ -63,7 +63,7 @@ def _sender(header: Node) -> Endpoint:
     who = header.one("sender", party)
     office = who.organization if who is not None else None
     return Endpoint(
-        application=_first(source.many("identifier", identifier)) if source is not None else None,
+        application=_first(identifiers(source)) if source is not None else None,
         facility=_first(office.identifiers) if office is not None else None,
         name=(office.name if office else None) or (source.text("name") if source is not None else None),
         address=source.text("endpoint") if source is not None else None,
@@ -119,11 +119,14 @@ OPERATION_OUTCOME = Table(
     "OperationOutcome",
     Acknowledgement,
     row("issues", "what the peer complains about", "OperationOutcome.issue", many("issue", _issue)),
-    row("code", "the worst of it", "OperationOutcome.issue.severity",
-        lambda node: next((i.severity for i in node.many("issue", _issue) if i.severity), None)),
+    row(
+        "code",
+        "the worst of it",
+        "OperationOutcome.issue.severity",
+        lambda node: next((i.severity for i in node.many("issue", _issue) if i.severity), None),
+    ),
     row("id", "id on the sending server", "OperationOutcome.id", text("id")),
     source="FHIR R4 4.0.1, OperationOutcome",
-    known="issue",
 )
 
 
@@ -131,7 +134,12 @@ OPERATION_OUTCOME = Table(
 
 
 def _payload_texts(node: Node) -> tuple[str, ...]:
-    return tuple(filter(None, (part.text("contentString") for part in node.children("payload") if part.has("contentString"))))
+    return tuple(
+        filter(
+            None,
+            (part.text("contentString") for part in node.children("payload") if part.has("contentString")),
+        )
+    )
 
 
 def _payload_attachments(node: Node) -> tuple[Attachment, ...]:
@@ -152,30 +160,56 @@ def _based_on(node: Node) -> tuple[Link, ...]:
 
 
 _ROWS = (
-    row("identifiers", "every number of it", "Communication.identifier", many("identifier", identifier)),
-    row("status", "how far it is", "Communication.status",
-        code("status", bindings.EVENT_STATUS | bindings.REQUEST_STATUS, required=True), needs="",
-        findings=("missing-required", "unknown-code")),
+    row("identifiers", "every number of it", "Communication.identifier", identifiers),
+    row(
+        "status",
+        "how far it is",
+        "Communication.status",
+        code("status", bindings.EVENT_STATUS | bindings.REQUEST_STATUS, required=True),
+        needs="",
+        findings=("missing-required", "unknown-code"),
+    ),
     row("status_reason", "why", "Communication.statusReason", one("statusReason", concept)),
     row("categories", "kind of message", "Communication.category", many("category", concept)),
     row("priority", "how soon", "Communication.priority", code("priority", bindings.PRIORITY, protects=True)),
     row("topic", "what it is about", "Communication.topic", one("topic", concept)),
     row("reasons", "why it is sent", "Communication.reasonCode", many("reasonCode", concept)),
     row("patient", "the patient", "Communication.subject", lambda node: subject(node, "subject")[0]),
-    row("patient_link", "how it names the patient", "Communication.subject",
-        lambda node: subject(node, "subject")[1]),
+    row(
+        "patient_link",
+        "how it names the patient",
+        "Communication.subject",
+        lambda node: subject(node, "subject")[1],
+    ),
     row("sender", "who says it", "Communication.sender", one("sender", party)),
     row("recipients", "to whom", "Communication.recipient", many("recipient", party)),
     row("about", "what it points at", "Communication.about", many("about", link)),
     row("based_on", "the request it belongs to", "Communication.basedOn", _based_on),
     row("in_response_to", "what it answers", "Communication.inResponseTo", many("inResponseTo", link)),
-    row("sent_at", "when it was sent", "Communication.sent", lambda node: node.time("sent") or node.time("authoredOn"),
-        also=("CommunicationRequest.authoredOn",), needs="sent authoredOn"),
+    row(
+        "sent_at",
+        "when it was sent",
+        "Communication.sent",
+        lambda node: node.time("sent") or node.time("authoredOn"),
+        also=("CommunicationRequest.authoredOn",),
+        needs="sent authoredOn",
+    ),
     row("received_at", "when it arrived", "Communication.received", time("received")),
-    row("text", "what it says", "Communication.payload.contentString", _text, also=("Communication.note",),
-        needs="payload note"),
-    row("attachments", "what came with it", "Communication.payload.contentAttachment", _payload_attachments,
-        findings=("broken-base64",)),
+    row(
+        "text",
+        "what it says",
+        "Communication.payload.contentString",
+        _text,
+        also=("Communication.note",),
+        needs="payload note",
+    ),
+    row(
+        "attachments",
+        "what came with it",
+        "Communication.payload.contentAttachment",
+        _payload_attachments,
+        findings=("broken-base64",),
+    ),
     row("id", "id on the sending server", "Communication.id", text("id")),
     row("version", "version on the sending server", "Communication.meta.versionId", version),
     row("extensions", "what the sender added", "Communication.extension", extensions, needs=""),
@@ -192,7 +226,13 @@ COMMUNICATION_REQUEST = Table(
     "CommunicationRequest",
     Communication,
     *_ROWS,
-    row("request", "it asks for words rather than says them", "CommunicationRequest", lambda node: True, needs=""),
+    row(
+        "request",
+        "it asks for words rather than says them",
+        "CommunicationRequest",
+        lambda node: True,
+        needs="",
+    ),
     source="FHIR R4 4.0.1, CommunicationRequest",
 )
 

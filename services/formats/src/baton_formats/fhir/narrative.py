@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 import re
 
-_BREAKS = frozenset({"br", "p", "div", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "dt", "dd"})
+_BREAKS = frozenset(
+    {"br", "p", "div", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "dt", "dd"}
+)
 _CELLS = frozenset({"td", "th"})
 _DROPPED = ("script", "style")
 _NAME = re.compile(r"/?\s*([A-Za-z][A-Za-z0-9]*)")
@@ -16,8 +18,8 @@ _LINES = re.compile(r"\s*\n\s*")
 def plain_text(div: str) -> str:
     """The words of an XHTML ``div`` without any markup, in time linear in its length.
 
-    Scripts and styles go with their content, entities of HTML are resolved, tags become spaces or line breaks.
-    The result is text: whoever shows it still escapes it.
+    Scripts and styles go with their content, entities of HTML are resolved, tags become spaces or line
+    breaks. The result is text: whoever shows it still escapes it.
     """
     pieces: list[str] = []
     position = 0

@@ -26,7 +26,8 @@ def _criteria(node: Node) -> Node | None:
     """The search the referrer made before choosing: Parameters contained in the shortlist."""
     body: Body = node.body
     return next(
-        (held for held in body.nodes if held is not node and held.value.get("resourceType") == "Parameters"), None
+        (held for held in body.nodes if held is not node and held.value.get("resourceType") == "Parameters"),
+        None,
     )
 
 
@@ -57,14 +58,31 @@ CREATE_REFERRAL = Table(
     Referral,
     row("action", "a new referral", "Parameters.meta.profile", lambda node: "new", needs=""),
     row("patient", "the patient, by number only", "Parameters.parameter (patient)", _patient),
-    row("priority", "how soon", "Parameters.parameter (shortlist criteria, priority)", _priority,
-        findings=("unknown-code",)),
-    row("priority_code", "the same, as sent", "Parameters.parameter (shortlist criteria, priority)",
-        _criterion("priority")),
-    row("specialty", "whose field it is", "Parameters.parameter (shortlist criteria, specialty)",
-        _criterion("specialty")),
-    row("service", "kind of clinic", "Parameters.parameter (shortlist criteria, clinicType)",
-        _criterion("clinicType")),
+    row(
+        "priority",
+        "how soon",
+        "Parameters.parameter (shortlist criteria, priority)",
+        _priority,
+        findings=("unknown-code",),
+    ),
+    row(
+        "priority_code",
+        "the same, as sent",
+        "Parameters.parameter (shortlist criteria, priority)",
+        _criterion("priority"),
+    ),
+    row(
+        "specialty",
+        "whose field it is",
+        "Parameters.parameter (shortlist criteria, specialty)",
+        _criterion("specialty"),
+    ),
+    row(
+        "service",
+        "kind of clinic",
+        "Parameters.parameter (shortlist criteria, clinicType)",
+        _criterion("clinicType"),
+    ),
     row("performers", "the services to choose from", "List.entry.item", _services, needs=""),
     source="NHS e-RS FHIR API, A011",
     notes=("Name, birth date and referrer are not in it: the national service knows them.",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from baton_formats.fhir.datatypes import (
     extensions,
     human_name,
     identifier,
+    identifiers,
     npi_of,
     period,
 )
@@ -44,7 +46,7 @@ def link(node: Node) -> Link:
 
 
 def _npi(node: Node) -> str | None:
-    return npi_of(node.many("identifier", identifier))
+    return npi_of(identifiers(node))
 
 
 def organization_at(pointer: Node) -> Organization | None:
@@ -89,42 +91,81 @@ def _language(node: Node) -> str | None:
 PATIENT = Table(
     "Patient",
     Patient,
-    row("identifiers", "record numbers, each with its namespace", "Patient.identifier", many("identifier", identifier),
-        findings=("identifier-without-value",)),
+    row(
+        "identifiers",
+        "record numbers, each with its namespace",
+        "Patient.identifier",
+        identifiers,
+        findings=("identifier-without-value",),
+    ),
     row("names", "every name, current and former", "Patient.name", many("name", human_name)),
-    row("birth_date", "date of birth, as precise as given", "Patient.birthDate", time("birthDate"),
-        findings=("unreadable-time",)),
-    row("gender", "administrative gender", "Patient.gender", code("gender", bindings.GENDER),
-        findings=("unknown-code",)),
+    row(
+        "birth_date",
+        "date of birth, as precise as given",
+        "Patient.birthDate",
+        time("birthDate"),
+        findings=("unreadable-time",),
+    ),
+    row(
+        "gender",
+        "administrative gender",
+        "Patient.gender",
+        code("gender", bindings.GENDER),
+        findings=("unknown-code",),
+    ),
     row("telecom", "phone, e-mail", "Patient.telecom", many("telecom", contact_point)),
     row("addresses", "postal addresses", "Patient.address", many("address", address)),
-    row("deceased", "whether the patient died", "Patient.deceased[x]", _deceased,
-        needs="deceasedBoolean deceasedDateTime"),
+    row(
+        "deceased",
+        "whether the patient died",
+        "Patient.deceased[x]",
+        _deceased,
+        needs="deceasedBoolean deceasedDateTime",
+    ),
     row("deceased_at", "when the patient died", "Patient.deceasedDateTime", _deceased_at),
     row("active", "whether the record is in use", "Patient.active", flag("active")),
     row("language", "language to speak with the patient", "Patient.communication.language", _language),
     row("marital_status", "marital status", "Patient.maritalStatus", one("maritalStatus", concept)),
-    row("general_practitioners", "the patient's own doctors or practice", "Patient.generalPractitioner",
-        many("generalPractitioner", lambda node: party(node))),
-    row("managing_organization", "who keeps the record", "Patient.managingOrganization",
-        one("managingOrganization", organization_at), findings=("dangling-reference",)),
-    row("replaced_by", "the record this one was merged into", "Patient.link (type replaced-by)", _replaced_by),
+    row(
+        "general_practitioners",
+        "the patient's own doctors or practice",
+        "Patient.generalPractitioner",
+        many("generalPractitioner", lambda node: party(node)),
+    ),
+    row(
+        "managing_organization",
+        "who keeps the record",
+        "Patient.managingOrganization",
+        one("managingOrganization", organization_at),
+        findings=("dangling-reference",),
+    ),
+    row(
+        "replaced_by", "the record this one was merged into", "Patient.link (type replaced-by)", _replaced_by
+    ),
     row("id", "id on the sending server", "Patient.id", text("id")),
     row("version", "version on the sending server", "Patient.meta.versionId", version),
     row("extensions", "what the sender added", "Patient.extension", extensions, needs=""),
     source=_SOURCE,
-    known="identifier active name telecom gender birthDate deceasedBoolean deceasedDateTime address maritalStatus "
-    "multipleBirthBoolean multipleBirthInteger photo contact communication generalPractitioner "
-    "managingOrganization link animal",
     notes=("Extensions on single elements (``_gender``, ``_birthDate``) are kept with the element's name.",),
 )
 
 PRACTITIONER = Table(
     "Practitioner",
     Practitioner,
-    row("identifiers", "numbers as sent, each with its namespace", "Practitioner.identifier",
-        many("identifier", identifier), findings=("npi-check-digit", "identifier-without-value")),
-    row("npi", "NPI, only if its check digit holds", "Practitioner.identifier", _npi, findings=("npi-check-digit",)),
+    row(
+        "identifiers",
+        "numbers as sent, each with its namespace",
+        "Practitioner.identifier",
+        identifiers,
+        findings=("npi-check-digit", "identifier-without-value"),
+    ),
+    row(
+        "npi",
+        "NPI, only if its check digit holds",
+        "Practitioner.identifier",
+        _npi,
+        findings=("npi-check-digit",),
+    ),
     row("names", "names", "Practitioner.name", many("name", human_name)),
     row("telecom", "phone, fax, e-mail", "Practitioner.telecom", many("telecom", contact_point)),
     row("addresses", "addresses", "Practitioner.address", many("address", address)),
@@ -135,19 +176,33 @@ PRACTITIONER = Table(
     row("version", "version on the sending server", "Practitioner.meta.versionId", version),
     row("extensions", "what the sender added", "Practitioner.extension", extensions, needs=""),
     source=_SOURCE,
-    known="identifier active name telecom address gender birthDate photo qualification communication",
 )
 
 ORGANIZATION = Table(
     "Organization",
     Organization,
-    row("identifiers", "numbers as sent, each with its namespace", "Organization.identifier",
-        many("identifier", identifier), findings=("npi-check-digit", "identifier-without-value")),
-    row("npi", "NPI, only if its check digit holds", "Organization.identifier", _npi, findings=("npi-check-digit",)),
+    row(
+        "identifiers",
+        "numbers as sent, each with its namespace",
+        "Organization.identifier",
+        identifiers,
+        findings=("npi-check-digit", "identifier-without-value"),
+    ),
+    row(
+        "npi",
+        "NPI, only if its check digit holds",
+        "Organization.identifier",
+        _npi,
+        findings=("npi-check-digit",),
+    ),
     row("name", "name of the office", "Organization.name", text("name")),
     row("types", "what kind of office", "Organization.type", many("type", concept)),
-    row("telecom", "phone, fax, e-mail, address of a service", "Organization.telecom",
-        many("telecom", contact_point)),
+    row(
+        "telecom",
+        "phone, fax, e-mail, address of a service",
+        "Organization.telecom",
+        many("telecom", contact_point),
+    ),
     row("addresses", "addresses", "Organization.address", many("address", address)),
     row("part_of", "the larger organisation", "Organization.partOf", one("partOf", link)),
     row("active", "whether the record is in use", "Organization.active", flag("active")),
@@ -155,23 +210,24 @@ ORGANIZATION = Table(
     row("version", "version on the sending server", "Organization.meta.versionId", version),
     row("extensions", "what the sender added", "Organization.extension", extensions, needs=""),
     source=_SOURCE,
-    known="identifier active type name alias telecom address partOf contact endpoint",
 )
 
 LOCATION = Table(
     "Location",
     Location,
-    row("identifiers", "numbers as sent", "Location.identifier", many("identifier", identifier)),
+    row("identifiers", "numbers as sent", "Location.identifier", identifiers),
     row("name", "name of the place", "Location.name", text("name")),
     row("description", "how to find it", "Location.description", text("description")),
     row("telecom", "phone of the place", "Location.telecom", many("telecom", contact_point)),
     row("address", "address", "Location.address", one("address", address)),
-    row("organization", "who runs it", "Location.managingOrganization",
-        one("managingOrganization", organization_at)),
+    row(
+        "organization",
+        "who runs it",
+        "Location.managingOrganization",
+        one("managingOrganization", organization_at),
+    ),
     row("id", "id on the sending server", "Location.id", text("id")),
     source=_SOURCE,
-    known="identifier status operationalStatus name alias description mode type telecom address physicalType "
-    "position managingOrganization partOf hoursOfOperation availabilityExceptions endpoint",
 )
 
 
@@ -208,7 +264,7 @@ def _once(node: Node, table: Table[F]) -> F:
 
 
 def subject(node: Node, *names: str) -> tuple[Patient | None, Link | None]:
-    """The patient a resource is about: resolved, or by number or name only, or the lone Patient of the body."""
+    """The patient a resource is about: resolved, by number or name only, or the lone Patient of the body."""
     pointer = next((child for name in names if (child := node.child(name)) is not None), None)
     if pointer is None:
         return None, None
@@ -278,7 +334,9 @@ def _absent_party(how: Link, kind: str | None) -> Party:
     numbers: tuple[Identifier, ...] = (how.identifier,) if how.identifier else ()
     kind = kind or (NUMBERED.get(how.identifier.system or "") if how.identifier else None)
     if kind in ("Practitioner", "PractitionerRole"):
-        return Party(practitioner=_stand_in_practitioner(how), identifiers=numbers, link=how, display=how.display)
+        return Party(
+            practitioner=_stand_in_practitioner(how), identifiers=numbers, link=how, display=how.display
+        )
     if kind == "Organization" and (how.display or numbers):
         office = Organization(identifiers=numbers, npi=npi_of(numbers), name=how.display)
         return Party(organization=office, identifiers=numbers, link=how, display=how.display)
@@ -303,7 +361,7 @@ def role_party(node: Node) -> Party:
 
 
 def _role_party(node: Node) -> Party:
-    numbers = node.many("identifier", identifier)
+    numbers = identifiers(node)
     roles, specialties = node.many("code", concept), node.many("specialty", concept)
     pointer = node.child("practitioner")
     who = _role_practitioner(pointer, numbers, roles, specialties) if pointer else None
@@ -320,7 +378,10 @@ def _role_party(node: Node) -> Party:
 
 
 def _role_practitioner(
-    pointer: Node, numbers: tuple[Identifier, ...], roles: tuple[Concept, ...], specialties: tuple[Concept, ...]
+    pointer: Node,
+    numbers: tuple[Identifier, ...],
+    roles: tuple[Concept, ...],
+    specialties: tuple[Concept, ...],
 ) -> Practitioner | None:
     body: Body = pointer.body
     target = body.follow(pointer)
@@ -338,33 +399,54 @@ def _role_practitioner(
     )
 
 
+def _practitioner_party(node: Node) -> Party:
+    """A clinician, with the office of the only role they play in this body."""
+    body: Body = node.body
+    role = body.role_of(node)
+    return role_party(role) if role is not None else Party(practitioner=practitioner(node))
+
+
 def _healthcare_service(node: Node) -> Party:
     return Party(
         organization=node.one("providedBy", organization_at),
         specialties=node.many("specialty", concept),
         telecom=node.many("telecom", contact_point),
-        identifiers=node.many("identifier", identifier),
+        identifiers=identifiers(node),
         display=node.text("name"),
     )
 
 
 def _named_party(node: Node) -> Party:
     names = node.many("name", human_name) if isinstance(node.value.get("name"), list) else ()
-    shown = names[0].text or " ".join((*names[0].given, names[0].family or "")) if names else node.text("name")
+    shown = (
+        names[0].text or " ".join((*names[0].given, names[0].family or "")) if names else node.text("name")
+    )
     telecom = node.many("telecom", contact_point)
-    return Party(telecom=telecom, identifiers=node.many("identifier", identifier), display=shown or None)
+    return Party(telecom=telecom, identifiers=identifiers(node), display=shown or None)
 
 
-_PARTIES = {
-    "Practitioner": lambda node: Party(practitioner=practitioner(node)),
+def _organization_party(node: Node) -> Party:
+    return Party(organization=organization(node))
+
+
+def _location_party(node: Node) -> Party:
+    return Party(location=location(node))
+
+
+def _numbered_party(node: Node) -> Party:
+    return Party(identifiers=identifiers(node))
+
+
+_PARTIES: dict[str, Callable[[Node], Party]] = {
+    "Practitioner": _practitioner_party,
     "PractitionerRole": role_party,
-    "Organization": lambda node: Party(organization=organization(node)),
-    "Location": lambda node: Party(location=location(node)),
+    "Organization": _organization_party,
+    "Location": _location_party,
     "HealthcareService": _healthcare_service,
     "Patient": _named_party,
     "RelatedPerson": _named_party,
     "CareTeam": _named_party,
-    "Device": lambda node: Party(identifiers=node.many("identifier", identifier)),
+    "Device": _numbered_party,
 }
 
 
@@ -384,7 +466,7 @@ def _class_value(kind: str, element: str) -> Read:
 
 def _member_id(node: Node) -> str | None:
     """The member number: the identifier typed MB, else the subscriber's number, else the only identifier."""
-    numbers = node.many("identifier", identifier)
+    numbers = identifiers(node)
     member = next((number.value for number in numbers if number.type == "MB"), None)
     if member is None:
         member = node.text("subscriberId")
@@ -404,25 +486,46 @@ def _payer(node: Node) -> Organization | None:
 COVERAGE = Table(
     "Coverage",
     Coverage,
-    row("identifiers", "numbers of the policy", "Coverage.identifier", many("identifier", identifier)),
-    row("status", "whether it is in force", "Coverage.status", code("status", bindings.COVERAGE_STATUS),
-        findings=("unknown-code",)),
+    row("identifiers", "numbers of the policy", "Coverage.identifier", identifiers),
+    row(
+        "status",
+        "whether it is in force",
+        "Coverage.status",
+        code("status", bindings.COVERAGE_STATUS),
+        findings=("unknown-code",),
+    ),
     row("type", "kind of insurance", "Coverage.type", one("type", concept)),
     row("payer", "who pays", "Coverage.payor", _payer, needs="payor insurer issuer"),
-    row("member_id", "member number", "Coverage.identifier (type MB)", _member_id, also=("Coverage.subscriberId",),
-        needs="identifier subscriberId"),
+    row(
+        "member_id",
+        "member number",
+        "Coverage.identifier (type MB)",
+        _member_id,
+        also=("Coverage.subscriberId",),
+        needs="identifier subscriberId",
+    ),
     row("subscriber_id", "number of the subscriber", "Coverage.subscriberId", text("subscriberId")),
-    row("group", "group number", "Coverage.class (type group)", _class_value("group", "value"), needs="class"),
+    row(
+        "group", "group number", "Coverage.class (type group)", _class_value("group", "value"), needs="class"
+    ),
     row("plan", "plan number", "Coverage.class (type plan)", _class_value("plan", "value"), needs="class"),
-    row("plan_name", "name of the plan", "Coverage.class (type plan)", _class_value("plan", "name"), needs="class"),
-    row("relationship", "patient's relation to the subscriber", "Coverage.relationship",
-        one("relationship", concept)),
+    row(
+        "plan_name",
+        "name of the plan",
+        "Coverage.class (type plan)",
+        _class_value("plan", "name"),
+        needs="class",
+    ),
+    row(
+        "relationship",
+        "patient's relation to the subscriber",
+        "Coverage.relationship",
+        one("relationship", concept),
+    ),
     row("period", "from when to when", "Coverage.period", one("period", period)),
     row("beneficiary", "whom it covers", "Coverage.beneficiary", one("beneficiary", link)),
     row("id", "id on the sending server", "Coverage.id", text("id")),
     source=_SOURCE,
-    known="identifier status type policyHolder subscriber subscriberId beneficiary dependent relationship period "
-    "payor class order network costToBeneficiary subrogation contract grouping sequence insurer issuer",
 )
 
 

@@ -20,7 +20,8 @@ class Profile:
 
     ``marks`` are substrings of ``meta.profile``, systems or endpoints that give it away, strongest first.
     ``actions`` maps the message event to what it does to the referral; ``priorities`` and ``statuses`` map
-    their own words to FHIR's. ``business_status_system`` and ``told`` serve the writer: our state to their Task.
+    their own words to FHIR's. ``business_status_system`` and ``told`` serve the writer:
+    our state as their Task says it.
     """
 
     name: str

@@ -8,10 +8,10 @@ from typing import Any
 from baton_formats.facts import Fact
 from baton_formats.fhir import documents, messages, parameters, people, requests, schedule
 from baton_formats.fhir.body import Body
-from baton_formats.fhir.profiles import ERS, Profile, profile_for
+from baton_formats.fhir.profiles import Profile, profile_for
 from baton_formats.fhir.resource_types import KNOWN_TYPES, STU3_ONLY
 from baton_formats.fhir.strict_json import NotJson, Parsed, exact, parse
-from baton_formats.fhir.tree import Node, Resource
+from baton_formats.fhir.tree import Node
 from baton_formats.fhir.xml import NotFhirXml, from_xml
 from baton_formats.findings import Finding, Format, Message, ReadResult, refused
 
@@ -37,7 +37,7 @@ READERS: dict[str, Callable[[Node], Fact | None]] = {
     "Organization": people.organization,
     "Location": people.location,
 }
-"""Which resource becomes which fact. A type that is not here is accepted and says nothing about a referral."""
+"""Which resource becomes which fact. Other types are accepted and say nothing about a referral."""
 
 MAPPINGS = tuple(
     table.mapping()
@@ -68,9 +68,9 @@ def read(body: bytes, content_type: str | None = None) -> ReadResult:
     """What a FHIR body says.
 
     JSON and XML are told apart by the first character; ``content_type`` only settles what looks like neither.
-    Never raises for content: what is no FHIR at all is refused with a reason, everything else is accepted, with
-    findings where something is doubtful. A finding marked ``refusing`` is one a door must not let pass (an unknown
-    status or priority). Time and memory are linear in the size of the body.
+    Never raises for content: what is no FHIR at all is refused with a reason, everything else is accepted,
+    with findings where something is doubtful. A finding marked ``refusing`` is one a door must not let pass
+    (an unknown status or priority). Time and memory are linear in the size of the body.
     """
     start = body[:64].lstrip(b"\xef\xbb\xbf").lstrip()
     if not start:
@@ -92,11 +92,15 @@ def _read_json(body: bytes) -> ReadResult:
 
 def _oddities(parsed: Parsed) -> tuple[Finding, ...]:
     found = [
-        Finding("duplicate-key", f"line {line} column {column}", "the same key stands twice with the same value")
+        Finding(
+            "duplicate-key", f"line {line} column {column}", "the same key stands twice with the same value"
+        )
         for line, column in parsed.repeated
     ]
     if parsed.byte_order_mark:
-        found.append(Finding("byte-order-mark", "line 1 column 1", "a byte order mark stands before the text"))
+        found.append(
+            Finding("byte-order-mark", "line 1 column 1", "a byte order mark stands before the text")
+        )
     return tuple(found)
 
 
@@ -130,6 +134,8 @@ def _no_resource(value: Any) -> str | None:
     if not isinstance(value, dict):
         return "The body is JSON, but no FHIR resource: an object with resourceType is expected."
     kind = value.get("resourceType")
+    if kind is None and isinstance(value.get("hook"), str) and isinstance(value.get("context"), dict):
+        return None
     if not isinstance(kind, str) or not kind:
         return "The body is JSON, but no FHIR resource: resourceType is missing."
     if kind not in KNOWN_TYPES:
@@ -168,7 +174,7 @@ def _version(body: Body) -> str:
 def _message(body: Body) -> Message:
     version = _version(body)
     root = body.root.value
-    kind = str(root["resourceType"])
+    kind = str(root.get("resourceType") or f"CDS Hooks {root.get('hook')}")
     if kind == "Bundle":
         kind = f"Bundle/{_bundle_type(body)}"
     facts = _facts(body)
@@ -177,7 +183,7 @@ def _message(body: Body) -> Message:
         body.doubts.add("fhir-stu3", body.root.path, detail)
     return Message(
         type=kind,
-        entries=body.entries if root["resourceType"] == "Bundle" else 1,
+        entries=body.entries if root.get("resourceType") == "Bundle" else len(body.nodes),
         envelope=messages.envelope(body, fhir_version=version),
         facts=facts,
         findings=body.doubts.all(),
@@ -195,22 +201,13 @@ def _bundle_type(body: Body) -> str:
 def _facts(body: Body) -> tuple[Fact, ...]:
     found: list[Fact] = []
     for node in body.nodes:
-        read_one = READERS.get(node.value.get("resourceType"))  # type: ignore[arg-type]
-        if read_one is not None:
-            fact = read_one(node)
-            if fact is not None:
-                found.append(fact)
-        elif node is not body.root and node.value.get("resourceType") == "Binary":
-            continue
-    if body.root.value["resourceType"] == "Binary":
+        read_one = READERS.get(str(node.value.get("resourceType")))
+        fact = read_one(node) if read_one is not None else None
+        if fact is not None:
+            found.append(fact)
+    if body.root.value.get("resourceType") == "Binary":
         found.append(documents.lone_binary(body.root))
     return tuple(found)
 
 
-def resource_of(value: Resource) -> str | None:
-    """The resourceType of a parsed value, if it has one."""
-    kind = value.get("resourceType")
-    return kind if isinstance(kind, str) else None
-
-
-__all__ = ["ERS", "MAPPINGS", "READERS", "read", "read_value", "resource_of"]
+__all__ = ["MAPPINGS", "READERS", "read", "read_value"]

@@ -10,15 +10,15 @@ from baton_formats.facts import (
     Link,
     Location,
     Note,
+    PartialTime,
     Participant,
     Party,
     Patient,
-    PartialTime,
     Slot,
 )
 from baton_formats.fhir import bindings
 from baton_formats.fhir.body import Body, identifiers_of, logical_id
-from baton_formats.fhir.datatypes import coding_as_concept, concept, extensions, identifier
+from baton_formats.fhir.datatypes import coding_as_concept, concept, extensions, identifier, identifiers
 from baton_formats.fhir.people import NUMBERED, link, party, patient, subject
 from baton_formats.fhir.tables import Read, Table, code, many, one, row, text, time, version
 from baton_formats.fhir.tree import Node
@@ -77,13 +77,21 @@ def _lone_patient(node: Node) -> Patient | None:
     lone = body.of_type("Patient")
     if not body.closed or len(lone) != 1:
         return None
-    node.doubt("subject-is-lone-patient", "no participant is a patient; the only Patient here was taken", "participant")
+    node.doubt(
+        "subject-is-lone-patient",
+        "no participant is a patient; the only Patient here was taken",
+        "participant",
+    )
     return patient(lone[0])
 
 
 def _patient_link(node: Node) -> Link | None:
     held = _patient_pointer(node)
     return subject(held, "actor")[1] if held is not None else None
+
+
+_PARTICIPATION = code("status", bindings.PARTICIPATION_STATUS, required=True)
+_REQUIRED = code("required", bindings.PARTICIPANT_REQUIRED)
 
 
 def _participant(node: Node) -> Participant:
@@ -94,26 +102,46 @@ def _participant(node: Node) -> Participant:
         party=who,
         patient=subject(node, "actor")[0] if _is_patient(node) else None,
         location=who.location if who else None,
-        status=code("status", bindings.PARTICIPATION_STATUS, required=True)(node),
-        required=_required(node),
+        status=_PARTICIPATION(node),
+        required=_REQUIRED(node),
     )
 
 
-def _required(node: Node) -> str | None:
-    return code("required", bindings.PARTICIPANT_REQUIRED)(node)
+def _participants(node: Node) -> tuple[Participant, ...]:
+    found: tuple[Participant, ...] = node.body.once("participant", node, _all_participants)
+    return found
+
+
+def _all_participants(node: Node) -> tuple[Participant, ...]:
+    return node.many("participant", _participant)
 
 
 def _clinicians(node: Node) -> tuple[Party, ...]:
-    found = (held.party for held in node.many("participant", _participant) if held.patient is None)
-    return tuple(who for who in found if who is not None and _is_clinician(who))
+    parties = (held.party for held in _participants(node) if held.patient is None)
+    found = tuple(who for who in parties if who is not None and _is_clinician(who))
+    return found or _clinicians_of_slots(node)
+
+
+def _clinicians_of_slots(node: Node) -> tuple[Party, ...]:
+    """Whose calendar the slot is in, where no participant says who sees the patient."""
+    found: list[Party] = []
+    for pointer in node.children("slot"):
+        opening = pointer.body.follow(pointer)
+        schedule_at = opening.child("schedule") if opening is not None else None
+        calendar = schedule_at.body.follow(schedule_at) if schedule_at is not None else None
+        actors = calendar.many("actor", party) if calendar is not None else ()
+        found.extend(who for who in actors if who.practitioner is not None)
+    return tuple(found)
 
 
 def _is_clinician(who: Party) -> bool:
-    return who.practitioner is not None or (who.link is not None and who.link.kind in ("Practitioner", "PractitionerRole"))
+    return who.practitioner is not None or (
+        who.link is not None and who.link.kind in ("Practitioner", "PractitionerRole")
+    )
 
 
 def _location(node: Node) -> Location | None:
-    for held in node.many("participant", _participant):
+    for held in _participants(node):
         if held.location is not None:
             return held.location
         if held.party and held.party.link and held.party.link.kind == "Location" and held.party.display:
@@ -122,7 +150,7 @@ def _location(node: Node) -> Location | None:
 
 
 def referral_numbers(pointers: list[Node]) -> tuple[Identifier, ...]:
-    """The numbers of the referrals pointed at: their identifiers, else the logical id (type RI, HL7 table 0203)."""
+    """Numbers of the referrals pointed at: identifiers, else the logical id (type RI, HL7 table 0203)."""
     found: list[Identifier] = []
     for pointer in pointers:
         body: Body = pointer.body
@@ -200,56 +228,116 @@ APPOINTMENT = Table(
     "Appointment",
     Appointment,
     row("action", "what just happened", "Appointment.status", _action, also=("MessageHeader.reason",)),
-    row("identifiers", "every number of the booking", "Appointment.identifier", many("identifier", identifier)),
-    row("placer", "the requester's number", "Appointment.identifier (type PLAC)",
-        lambda node: next((n for n in node.many("identifier", identifier) if n.type == "PLAC"), None)),
-    row("filler", "the scheduler's number", "Appointment.identifier (type FILL)",
-        lambda node: next((n for n in node.many("identifier", identifier) if n.type == "FILL"), None)),
-    row("status", "state of the booking", "Appointment.status",
-        code("status", bindings.APPOINTMENT_STATUS, protects=True, required=True), needs="",
-        findings=("missing-required", "unknown-code")),
+    row("identifiers", "every number of the booking", "Appointment.identifier", identifiers),
+    row(
+        "placer",
+        "the requester's number",
+        "Appointment.identifier (type PLAC)",
+        lambda node: next((n for n in identifiers(node) if n.type == "PLAC"), None),
+    ),
+    row(
+        "filler",
+        "the scheduler's number",
+        "Appointment.identifier (type FILL)",
+        lambda node: next((n for n in identifiers(node) if n.type == "FILL"), None),
+    ),
+    row(
+        "status",
+        "state of the booking",
+        "Appointment.status",
+        code("status", bindings.APPOINTMENT_STATUS, protects=True, required=True),
+        needs="",
+        findings=("missing-required", "unknown-code"),
+    ),
     row("reason", "why the visit", "Appointment.reasonCode", _reason, needs="reasonCode reason"),
-    row("cancellation_reason", "why it was cancelled", "Appointment.cancelationReason", _cancellation,
-        also=("Appointment.reason (STU3, cancelled)",), needs="cancelationReason reason"),
+    row(
+        "cancellation_reason",
+        "why it was cancelled",
+        "Appointment.cancelationReason",
+        _cancellation,
+        also=("Appointment.reason (STU3, cancelled)",),
+        needs="cancelationReason reason",
+    ),
     row("type", "kind of appointment", "Appointment.appointmentType", one("appointmentType", concept)),
     row("services", "what is to be done", "Appointment.serviceType", many("serviceType", concept)),
     row("specialties", "whose field it is", "Appointment.specialty", many("specialty", concept)),
-    row("start", "when it starts", "Appointment.start", _start, findings=("unreadable-time", "slot-time-differs")),
+    row(
+        "start",
+        "when it starts",
+        "Appointment.start",
+        _start,
+        findings=("unreadable-time", "slot-time-differs"),
+    ),
     row("end", "when it ends", "Appointment.end", _end, findings=("unreadable-time", "period-backwards")),
     row("duration_minutes", "how long", "Appointment.minutesDuration", _minutes),
-    row("patient", "the patient", "Appointment.participant.actor (Patient)", _patient,
-        also=("the only Patient of the Bundle",), needs="",
-        findings=("dangling-reference", "subject-is-lone-patient")),
-    row("patient_link", "how the booking names the patient", "Appointment.participant.actor (Patient)",
-        _patient_link),
-    row("clinicians", "who sees the patient", "Appointment.participant.actor (Practitioner)", _clinicians),
+    row(
+        "patient",
+        "the patient",
+        "Appointment.participant.actor (Patient)",
+        _patient,
+        also=("the only Patient of the Bundle",),
+        needs="",
+        findings=("dangling-reference", "subject-is-lone-patient"),
+    ),
+    row(
+        "patient_link",
+        "how the booking names the patient",
+        "Appointment.participant.actor (Patient)",
+        _patient_link,
+    ),
+    row(
+        "clinicians",
+        "who sees the patient",
+        "Appointment.participant.actor (Practitioner)",
+        _clinicians,
+        also=("Appointment.slot (Schedule.actor)",),
+        needs="participant slot",
+    ),
     row("location", "where", "Appointment.participant.actor (Location)", _location),
-    row("participants", "everyone who takes part", "Appointment.participant", many("participant", _participant),
-        findings=("missing-required", "unknown-code")),
-    row("referrals", "numbers of the referral it belongs to", "Appointment.basedOn", _referrals,
-        also=("Appointment.incomingReferral (STU3)",), needs="basedOn incomingReferral"),
-    row("based_on", "the request it fulfils", "Appointment.basedOn", _based_on,
-        also=("Appointment.incomingReferral (STU3)",), needs="basedOn incomingReferral"),
+    row(
+        "participants",
+        "everyone who takes part",
+        "Appointment.participant",
+        _participants,
+        findings=("missing-required", "unknown-code"),
+    ),
+    row(
+        "referrals",
+        "numbers of the referral it belongs to",
+        "Appointment.basedOn",
+        _referrals,
+        also=("Appointment.incomingReferral (STU3)",),
+        needs="basedOn incomingReferral",
+    ),
+    row(
+        "based_on",
+        "the request it fulfils",
+        "Appointment.basedOn",
+        _based_on,
+        also=("Appointment.incomingReferral (STU3)",),
+        needs="basedOn incomingReferral",
+    ),
     row("slots", "the openings it takes", "Appointment.slot", many("slot", link)),
     row("description", "words of the booking", "Appointment.description", text("description")),
     row("notes", "comment", "Appointment.comment", _notes),
-    row("patient_instructions", "words for the patient", "Appointment.patientInstruction",
-        lambda node: tuple(filter(None, [node.text("patientInstruction")]))),
+    row(
+        "patient_instructions",
+        "words for the patient",
+        "Appointment.patientInstruction",
+        lambda node: tuple(filter(None, [node.text("patientInstruction")])),
+    ),
     row("created_at", "when it was made", "Appointment.created", time("created")),
     row("id", "id on the sending server", "Appointment.id", text("id")),
     row("version", "version on the sending server", "Appointment.meta.versionId", version),
     row("extensions", "what the sender added", "Appointment.extension", extensions, needs=""),
     source=_SOURCE,
-    known="identifier status cancelationReason serviceCategory serviceType specialty appointmentType reasonCode "
-    "reasonReference priority description supportingInformation start end minutesDuration slot created comment "
-    "patientInstruction basedOn participant requestedPeriod reason incomingReferral indication",
     notes=("The appointment's own times win over those of its Slot.",),
 )
 
 SLOT = Table(
     "Slot",
     Slot,
-    row("identifiers", "numbers of the opening", "Slot.identifier", many("identifier", identifier)),
+    row("identifiers", "numbers of the opening", "Slot.identifier", identifiers),
     row("status", "free or taken", "Slot.status", code("status", bindings.SLOT_STATUS, protects=True)),
     row("start", "when it starts", "Slot.start", time("start")),
     row("end", "when it ends", "Slot.end", time("end")),
@@ -308,21 +396,33 @@ ENCOUNTER = Table(
     Arrival,
     row("action", "arrived, finished or cancelled", "Encounter.status", _visit_action),
     row("patient", "the patient", "Encounter.subject", lambda node: subject(node, "subject")[0]),
-    row("patient_link", "how the visit names the patient", "Encounter.subject",
-        lambda node: subject(node, "subject")[1]),
-    row("visit", "numbers of the visit", "Encounter.identifier", many("identifier", identifier)),
+    row(
+        "patient_link",
+        "how the visit names the patient",
+        "Encounter.subject",
+        lambda node: subject(node, "subject")[1],
+    ),
+    row("visit", "numbers of the visit", "Encounter.identifier", identifiers),
     row("status", "state of the visit", "Encounter.status", code("status", bindings.ENCOUNTER_STATUS)),
     row("visit_class", "kind of visit", "Encounter.class", one("class", coding_as_concept)),
     row("location", "where", "Encounter.location", _place),
-    row("attending", "who saw the patient", "Encounter.participant (ATND, PPRF)",
-        lambda node: _playing("ATND")(node) + _playing("PPRF")(node)),
+    row(
+        "attending",
+        "who saw the patient",
+        "Encounter.participant (ATND, PPRF)",
+        lambda node: _playing("ATND")(node) + _playing("PPRF")(node),
+    ),
     row("referring", "who referred", "Encounter.participant (REF)", _playing("REF")),
     row("consulting", "who was consulted", "Encounter.participant (CON)", _playing("CON")),
     row("at", "when it began", "Encounter.period.start", _bound("start")),
     row("ended_at", "when it ended", "Encounter.period.end", _bound("end")),
     row("reasons", "why", "Encounter.reasonCode", many("reasonCode", concept)),
-    row("referrals", "numbers of the referral", "Encounter.basedOn",
-        lambda node: referral_numbers(node.children("basedOn"))),
+    row(
+        "referrals",
+        "numbers of the referral",
+        "Encounter.basedOn",
+        lambda node: referral_numbers(node.children("basedOn")),
+    ),
     row("appointments", "the booking it came from", "Encounter.appointment", many("appointment", link)),
     row("id", "id on the sending server", "Encounter.id", text("id")),
     source="FHIR R4 4.0.1, Encounter",

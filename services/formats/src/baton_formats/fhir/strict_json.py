@@ -11,22 +11,18 @@ from typing import Any
 
 import orjson
 
-MAX_DEPTH = 64
+MAX_DEPTH = 250
 """Levels of arrays and objects. Real Bundles stay below 20; what is deeper is made to hurt."""
-
-MAX_NUMBER_LENGTH = 64
-"""Characters of one number. FHIR asks for 18 significant digits."""
 
 MAX_REPEATED_KEYS = 16
 """Keys that may stand twice with one value; comparing more of them would cost more than they are worth."""
 
 _BOM = b"\xef\xbb\xbf"
-_KEPT = b'"\\[]{}:,0123456789.eE+-'
+_KEPT = b'"[]{}:,0123456789.eE+-'
 _DROPPED = bytes(set(range(256)) - set(_KEPT))
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_LONG_NUMBER = re.compile(rb"[0-9.eE+-]{%d}" % (MAX_NUMBER_LENGTH + 1))
-_LARGE_EXPONENT = re.compile(rb"\d[eE][+-]?\d{3}")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+_HIDDEN_QUOTE = re.compile(rb"\\u00(?:22|5[cC])")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+', re.DOTALL)
 
 
@@ -51,7 +47,7 @@ class Parsed:
     """A JSON value with what was odd about its text.
 
     ``repeated`` are line and column of keys that stand twice in one object with the same value: odd, but they
-    say one thing. Numbers are ``int`` and ``float``; :func:`exact` gives the same value with decimals.
+    say one thing. Numbers are ``int`` and ``float``; :func:`exact` gives the same value with every digit.
     """
 
     value: Any
@@ -62,61 +58,82 @@ class Parsed:
 def parse(body: bytes) -> Parsed:
     """The value of a JSON text, in time and memory linear in its size.
 
-    Refused, with :class:`NotJson`: anything RFC 8259 does not allow, ``NaN`` and ``Infinity``, two equal keys with
-    different values in one object, text that is not UTF-8, unpaired surrogates, more than ``MAX_DEPTH`` levels,
-    numbers beyond ``MAX_NUMBER_LENGTH`` characters or with an exponent of three digits.
+    Refused, with :class:`NotJson`: anything RFC 8259 does not allow, ``NaN`` and ``Infinity``, two equal keys
+    with different values in one object, text that is not UTF-8, unpaired surrogates, more than ``MAX_DEPTH``
+    levels, numbers that no double can hold.
     """
     mark = body.startswith(_BOM)
     if mark:
         body = body[3:]
-    skeleton = _outside_strings(body)
-    if _depth_exceeds(skeleton, MAX_DEPTH):
-        raise NotJson("too-deep", f"arrays and objects are nested more than {MAX_DEPTH} levels deep")
     value = _loaded(body)
-    if _LONG_NUMBER.search(skeleton) or _LARGE_EXPONENT.search(skeleton):
-        raise NotJson("number-too-large", "a number is too long, or its exponent too large")
-    repeated: tuple[tuple[int, int], ...] = ()
-    # Equal keys collapse when the value is written again, so fewer colons come out than went in.
-    if _outside_strings(orjson.dumps(value)).count(b":") != skeleton.count(b":"):
-        repeated = tuple(_repeated_keys(body.decode("utf-8")))
+    again = _written_again(value, body)
+    repeated = tuple(_repeated_keys(body.decode("utf-8"))) if _strings_are_missing(again, body) else ()
     return Parsed(value, byte_order_mark=mark, repeated=repeated)
 
 
 def exact(body: bytes) -> Any:
-    """The value of a text that :func:`parse` accepted, with every number that has a fraction as ``Decimal``."""
+    """The value of a text that :func:`parse` accepted, with every fraction as ``Decimal``."""
     return _EXACT.decode(body.decode("utf-8-sig"))
 
 
-_EXACT = json.JSONDecoder(parse_float=Decimal)
+def _exact_whole(text: str) -> int | Decimal:
+    return int(text) if len(text) < 40 else Decimal(text)
 
 
-def _outside_strings(body: bytes) -> bytes:
-    """Brackets, colons, commas and numbers outside strings; exact for well-formed JSON, bounded for all."""
-    kept = body.translate(None, _DROPPED)
-    if b"\\" in kept:
-        kept = kept.replace(b"\\\\", b"").replace(b'\\"', b"")
-    return b"".join(kept.split(b'"')[::2])
-
-
-def _depth_exceeds(skeleton: bytes, limit: int) -> bool:
-    brackets = skeleton.translate(None, _NOT_BRACKETS)
-    for _ in range(limit):
-        if not brackets:
-            return False
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
-    # What is left nests too deep, or is unbalanced, which the grammar check says better.
-    depth = deepest = 0
-    for byte in brackets:
-        depth += 1 if byte in b"[{" else -1
-        deepest = max(deepest, depth)
-    return deepest > limit
+_EXACT = json.JSONDecoder(parse_float=Decimal, parse_int=_exact_whole)
 
 
 def _loaded(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        if _depth_exceeds(body, MAX_DEPTH):
+            raise _too_deep() from None
         raise _malformed(body, error) from None
+
+
+def _written_again(value: Any, body: bytes) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        raise _too_deep() from None
+
+
+def _too_deep() -> NotJson:
+    return NotJson("too-deep", f"arrays and objects are nested more than {MAX_DEPTH} levels deep")
+
+
+def _strings_are_missing(again: bytes, body: bytes) -> bool:
+    """Whether fewer strings came out than went in: of two equal keys only one survives parsing.
+
+    Quotes and backslashes inside strings are written one way only, unless as ``\\u0022`` and ``\\u005c``, so
+    equal numbers of quotes mean that no key is gone. Where they are written so, colons are counted instead.
+    """
+    if b"\\u00" in body and _HIDDEN_QUOTE.search(body):
+        return _outside_strings(again).count(b":") != _outside_strings(body).count(b":")
+    return _quotes(again) != _quotes(body)
+
+
+def _quotes(text: bytes) -> int:
+    return text.count(b'"') - text.count(b'\\"')
+
+
+def _outside_strings(body: bytes) -> bytes:
+    """Brackets, colons, commas and numbers outside strings; exact for well-formed JSON."""
+    if b"\\\\" in body:
+        body = body.replace(b"\\\\", b"")
+    if b'\\"' in body:
+        body = body.replace(b'\\"', b"")
+    return b"".join(body.translate(None, _DROPPED).split(b'"')[::2])
+
+
+def _depth_exceeds(body: bytes, limit: int) -> bool:
+    """Whether brackets outside strings ever nest deeper than ``limit``, for any bytes."""
+    depth = deepest = 0
+    for byte in _outside_strings(body).translate(None, _NOT_BRACKETS):
+        depth += 1 if byte in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest > limit
 
 
 def _malformed(body: bytes, error: orjson.JSONDecodeError) -> NotJson:
@@ -127,6 +144,9 @@ def _malformed(body: bytes, error: orjson.JSONDecodeError) -> NotJson:
         return NotJson("not-utf-8", "the text is not UTF-8", line=line, column=column)
     if "surrogate" in error.msg and _SURROGATE_ESCAPE.search(body):
         return NotJson("lone-surrogate", "an unpaired surrogate", line=error.lineno, column=error.colno)
+    if "infinity" in error.msg:
+        detail = "a number is larger than any double"
+        return NotJson("number-too-large", detail, line=error.lineno, column=error.colno)
     detail = "this is not well-formed JSON"
     return NotJson("malformed-json", detail, line=error.lineno, column=error.colno)
 

@@ -1,4 +1,4 @@
-"""The shape of a resource's table: rows that say where a field is read, run by the reader and printed as a page."""
+"""A resource's table: rows that say where a field is read, run by the reader and printed as a page."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from baton_formats.declaration import FieldMapping, MessageMapping
+from baton_formats.fhir.elements import COMMON, ELEMENTS
 from baton_formats.fhir.tree import Node
 from baton_formats.findings import Format
 
@@ -26,7 +27,6 @@ class Table(Generic[F]):
         fact: type[F],
         *rows: FieldMapping,
         source: str,
-        known: str = "",
         notes: tuple[str, ...] = (),
     ) -> None:
         self.resource = resource
@@ -34,7 +34,8 @@ class Table(Generic[F]):
         self.rows = rows
         self._source = source
         self._notes = notes
-        self._known = _COMMON | frozenset(known.split())
+        known = ELEMENTS.get(resource.split(" ")[0].rstrip(","))
+        self._known = COMMON | known if known is not None else None
         self._runs = tuple((row.target, _elements(row), row.read) for row in rows if row.read is not None)
 
     def read(self, node: Node) -> F:
@@ -48,10 +49,12 @@ class Table(Generic[F]):
         return self.fact(**values)
 
     def _look_for_strangers(self, node: Node) -> None:
-        if len(self._known) > len(_COMMON) and not self._known.issuperset(node.value):
+        if self._known is not None and not self._known.issuperset(node.value):
             for name in node.value:
                 if name not in self._known and name.lstrip("_") not in self._known:
-                    node.doubt("unknown-element", "this resource has no such element; it was left aside", name)
+                    node.doubt(
+                        "unknown-element", "this resource has no such element; it was left aside", name
+                    )
 
     def mapping(self) -> MessageMapping:
         """The same table for the page that people read."""
@@ -65,11 +68,6 @@ class Table(Generic[F]):
         )
 
 
-_COMMON = frozenset(
-    "resourceType id meta implicitRules language text contained extension modifierExtension fhir_comments".split()
-)
-
-
 def row(
     target: str,
     meaning: str,
@@ -80,8 +78,10 @@ def row(
     findings: tuple[str, ...] = (),
     needs: str | None = None,
 ) -> FieldMapping:
-    """One row. ``needs`` lists the elements whose absence means there is nothing to read; by default the first
-    step of ``path`` and of each place in ``also`` that is no other resource. Empty: always read."""
+    """One row. ``needs`` lists the elements without which there is nothing to read.
+
+    By default that is the first step of ``path``, or nothing if there are places in ``also``. Empty: always
+    read."""
     declared = FieldMapping(target, meaning, path, also, findings, read)
     if needs is not None:
         _NEEDS[id(declared)] = (declared, frozenset(needs.split()) or None)
@@ -133,11 +133,13 @@ def version(node: Node) -> str | None:
     return node.one("meta", lambda meta: meta.text("versionId"))
 
 
-def code(name: str, allowed: frozenset[str], *, protects: bool = False, required: bool = False) -> Read:
+def code(
+    name: str, allowed: frozenset[str], *, protects: bool = False, required: bool = False
+) -> Callable[[Node], str | None]:
     """A reader of a code from a required binding.
 
-    A code outside of it is a doubt, and the field stays empty; ``protects`` marks the doubt as refusing, for the
-    doors that must not guess what a sender meant. ``required`` makes absence a doubt as well.
+    A code outside of it is a doubt, and the field stays empty; ``protects`` marks the doubt as refusing, for
+    the doors that must not guess what a sender meant. ``required`` makes absence a doubt as well.
     """
 
     def read(node: Node) -> str | None:

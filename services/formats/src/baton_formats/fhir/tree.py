@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
 from baton_formats.facts import PartialTime
@@ -100,9 +99,9 @@ class Node:
         if isinstance(value, bool):
             self.doubt("wrong-type", "a text is expected here", name)
             return "true" if value else "false"
-        if isinstance(value, int | float | Decimal):
+        if isinstance(value, int | float):
             self.doubt("wrong-type", "a text is expected here, not a number", name)
-            return str(value)
+            return str(self.body.exactly(self, name))
         self.doubt("wrong-type", "a text is expected here", name)
         return None
 

@@ -11,9 +11,38 @@ from baton_formats.fhir.tree import Resource
 _FHIR = "{http://hl7.org/fhir}"
 _XHTML_DIV = "{http://www.w3.org/1999/xhtml}div"
 _LISTS = frozenset(
-    "address category coding contained content entry event extension given identifier input line "
-    "modifierExtension name note output parameter part participant performer prefix profile reasonCode "
-    "reasonReference result section slot suffix supportingInfo telecom".split()
+    {
+        "address",
+        "category",
+        "coding",
+        "contained",
+        "content",
+        "entry",
+        "event",
+        "extension",
+        "given",
+        "identifier",
+        "input",
+        "line",
+        "modifierExtension",
+        "name",
+        "note",
+        "output",
+        "parameter",
+        "part",
+        "participant",
+        "performer",
+        "prefix",
+        "profile",
+        "reasonCode",
+        "reasonReference",
+        "result",
+        "section",
+        "slot",
+        "suffix",
+        "supportingInfo",
+        "telecom",
+    }
 )
 """Elements that become lists even when they stand alone; the cursor takes the first where one is wanted."""
 
@@ -31,7 +60,7 @@ class NotFhirXml(ValueError):
 
 
 def from_xml(body: bytes) -> Resource:
-    """The resource of a FHIR XML document, as JSON would give it, except that all primitives are texts and single
+    """The resource of a FHIR XML document as JSON would give it, but all primitives are texts and single
     elements may stand bare. Raises :class:`NotFhirXml`."""
     root = _parsed(body)
     if not isinstance(root.tag, str) or not root.tag.startswith(_FHIR):
@@ -43,13 +72,20 @@ def _parsed(body: bytes) -> etree._Element:
     if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
         raise NotFhirXml("document-type", "a document type or entities are not accepted")
     parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
     )
     try:
         root = etree.fromstring(body, parser)
     except etree.XMLSyntaxError as error:
         line, column = error.position
-        raise NotFhirXml("malformed-xml", "this is not well-formed XML", f"line {line} column {column}") from None
+        raise NotFhirXml(
+            "malformed-xml", "this is not well-formed XML", f"line {line} column {column}"
+        ) from None
     except ValueError:
         raise NotFhirXml("malformed-xml", "this is not well-formed XML") from None
     if root.getroottree().docinfo.doctype:

@@ -13,7 +13,6 @@ from baton_formats.facts import (
     HumanName,
     Identifier,
     Location,
-    Organization,
     PartialTime,
     Participant,
     Party,
@@ -67,11 +66,22 @@ _STATUS_WORDS = {
 }
 _PROGRESS = {"arrived": "arrived", "fulfilled": "completed"}
 _OPEN = frozenset(("booked", "pending", "waitlist", "arrived", "fulfilled"))
-_UNIT_MINUTES = {"S": 1 / 60, "SEC": 1 / 60, "SECONDS": 1 / 60, "M": 1, "MIN": 1, "MINS": 1, "MINUTE": 1, "MINUTES": 1}
+_UNIT_MINUTES = {
+    "S": 1 / 60,
+    "SEC": 1 / 60,
+    "SECONDS": 1 / 60,
+    "M": 1,
+    "MIN": 1,
+    "MINS": 1,
+    "MINUTE": 1,
+    "MINUTES": 1,
+}
 _UNIT_MINUTES |= {"H": 60, "HR": 60, "HRS": 60, "HOUR": 60, "HOURS": 60, "D": 1440, "DAY": 1440, "DAYS": 1440}
 _SHORTEST, _LONGEST = 1, 24 * 60
 # AIG-4 codes that call the resource a person.
-_PERSON_KINDS = frozenset(("P", "D", "DR", "MD", "DOCTOR", "PROVIDER", "PHYSICIAN", "PRACTITIONER", "CLINICIAN", "PERSON"))
+_PERSON_KINDS = frozenset(
+    ("P", "D", "DR", "MD", "DOCTOR", "PROVIDER", "PHYSICIAN", "PRACTITIONER", "CLINICIAN", "PERSON")
+)
 _NOT_A_REASON = frozenset(("ADD", "NEW", "BOOK", "BOOKED", "SCHEDULE", "SCHEDULED", "UPDATE", "MODIFY"))
 
 
@@ -116,7 +126,9 @@ def _action(view: View, mapping: FieldMapping) -> str | None:
 
 
 def _status(view: View, mapping: FieldMapping) -> str | None:
-    """The event decides. Only a modification, which says nothing about the state, takes progress from SCH-25."""
+    """The event decides. Only a modification, which says nothing about the state, takes progress from
+    SCH-25.
+    """
     decided = _EVENTS.get(view.event, ("", ""))[1] or None
     said = _status_word(view)
     if said is None or said == decided:
@@ -129,7 +141,11 @@ def _status(view: View, mapping: FieldMapping) -> str | None:
         return said
     both_end = said not in _OPEN and decided not in _OPEN
     if not both_end:
-        view.note("status-contradicts-event", "SCH-25", "the status field says otherwise than the event, which was believed")
+        view.note(
+            "status-contradicts-event",
+            "SCH-25",
+            "the status field says otherwise than the event, which was believed",
+        )
     return decided
 
 
@@ -148,13 +164,21 @@ _filler = _number("SCH-2", "FILL")
 def _numbers(view: View, mapping: FieldMapping) -> tuple[Identifier, ...]:
     found = tuple(number for read in (_filler, _placer) if (number := read(view, mapping)))
     if not found:
-        view.note("appointment-id-missing", "SCH-2", "the appointment has no number; it is known by patient and time only")
+        view.note(
+            "appointment-id-missing",
+            "SCH-2",
+            "the appointment has no number; it is known by patient and time only",
+        )
     return found
 
 
 def _referral_numbers(view: View, mapping: FieldMapping) -> tuple[Identifier, ...]:
-    placer = tuple(replace(ei, type="PLAC") for cell in view.cells("SCH-26") if (ei := datatypes.ei(cell, view)))
-    filler = tuple(replace(ei, type="FILL") for cell in view.cells("SCH-27") if (ei := datatypes.ei(cell, view)))
+    placer = tuple(
+        replace(ei, type="PLAC") for cell in view.cells("SCH-26") if (ei := datatypes.ei(cell, view))
+    )
+    filler = tuple(
+        replace(ei, type="FILL") for cell in view.cells("SCH-27") if (ei := datatypes.ei(cell, view))
+    )
     return (*placer, *filler)
 
 
@@ -171,7 +195,9 @@ def _minutes(view: View, value: Cell | None, unit: Cell | None) -> int | None:
     words = [word.upper() for at in (1, 2) if unit and (word := unit.text(at))] or ["MIN"]
     scale = next((_UNIT_MINUTES[word] for word in words if word in _UNIT_MINUTES), None)
     if scale is None or not _SHORTEST <= amount * scale <= _LONGEST:
-        view.note("duration-implausible", value.place, "the duration and its unit make no sense; they were left out")
+        view.note(
+            "duration-implausible", value.place, "the duration and its unit make no sense; they were left out"
+        )
         return None
     return round(amount * scale)
 
@@ -218,25 +244,34 @@ def _between(start: PartialTime | None, end: PartialTime | None) -> int | None:
 
 
 def _same_moment(one: PartialTime | None, other: PartialTime | None) -> bool:
-    if one is None or other is None:
-        return False
-    moments = [time.instant(default_offset_minutes=0) for time in (one, other)]
-    return one == other or (moments[0] is not None and moments[0] == moments[1])
+    """The same instant; where only one of them names an offset, the same time on the clock."""
+    if one is None or other is None or one == other:
+        return one is not None and one == other
+    if one.offset_minutes is not None and other.offset_minutes is not None:
+        return one.instant() == other.instant()
+    clocks = [time.instant(default_offset_minutes=0) for time in (one, other)]
+    return (
+        clocks[0] is not None
+        and clocks[1] is not None
+        and clocks[0].replace(tzinfo=None) == clocks[1].replace(tzinfo=None)
+    )
 
 
 def times(view: View) -> _Times:
     """The believed start, with its end and length; disagreement of other sources is a finding."""
-    cached = view.shared.get(("times", id(view)))
-    if isinstance(cached, _Times):
-        return cached
-    found = _settled(view, _spans(view))
-    view.shared[("times", id(view))] = found
-    return found
+    if "times" not in view.memo:
+        view.memo["times"] = _settled(view, _spans(view))
+    found = view.memo["times"]
+    return found if isinstance(found, _Times) else _Times()
 
 
 def _settled(view: View, spans: list[tuple[str, _Times]]) -> _Times:
     if not spans:
-        view.note("appointment-time-missing", "SCH-11", "no readable start time stands in any of the places it may stand in")
+        view.note(
+            "appointment-time-missing",
+            "SCH-11",
+            "no readable start time stands in any of the places it may stand in",
+        )
         return _Times(minutes=_planned(view))
     best_place, best = spans[0]
     agreeing = [span for place, span in spans if _same_moment(span.start, best.start)]
@@ -251,7 +286,11 @@ def _settled(view: View, spans: list[tuple[str, _Times]]) -> _Times:
     if planned and planned != minutes:
         view.note("durations-disagree", "SCH-9", "another length than the booked slot, which was believed")
     if spanned and stated and spanned != stated:
-        view.note("durations-disagree", best_place, "start and end give another length than the duration field; they were believed")
+        view.note(
+            "durations-disagree",
+            best_place,
+            "start and end give another length than the duration field; they were believed",
+        )
     return _Times(best.start, end, minutes)
 
 
@@ -267,7 +306,11 @@ def _clinicians(view: View, mapping: FieldMapping) -> tuple[Party, ...]:
         return tuple(dict.fromkeys(named))
     found = [party for aig in view.all("AIG")[:100] if (party := _person_in_equipment(view, aig))]
     if found:
-        view.note("clinician-in-equipment", "AIG-3", "there is no AIP; the clinician was taken from the general resource")
+        view.note(
+            "clinician-in-equipment",
+            "AIG-3",
+            "there is no AIP; the clinician was taken from the general resource",
+        )
     return tuple(dict.fromkeys(found))
 
 
@@ -293,7 +336,9 @@ def _person_in_equipment(view: View, aig: Segment) -> Party | None:
 
 
 def _location(view: View, mapping: FieldMapping) -> Location | None:
-    return next((place for ail in view.all("AIL")[:100] if (place := _place(view, ail))), None) or _visit_place(view)
+    return next(
+        (place for ail in view.all("AIL")[:100] if (place := _place(view, ail))), None
+    ) or _visit_place(view)
 
 
 def _place(view: View, ail: Segment) -> Location | None:
@@ -315,8 +360,15 @@ def _participants(view: View, mapping: FieldMapping) -> tuple[Participant, ...]:
     places = [place for ail in view.all("AIL")[1:100] if (place := _place(view, ail))]
     others = [found for pid in view.all("PID")[1:100] if (found := read_one(view, pid))]
     if others:
-        view.note("several-patients", "PID[2]", "the message names several patients; the first one is the patient of the appointment")
-    return (*(Participant(location=place) for place in places), *(Participant(patient=other) for other in others))
+        view.note(
+            "several-patients",
+            "PID[2]",
+            "the message names several patients; the first one is the patient of the appointment",
+        )
+    return (
+        *(Participant(location=place) for place in places),
+        *(Participant(patient=other) for other in others),
+    )
 
 
 def _cancellation_reason(view: View, mapping: FieldMapping) -> Concept | None:
@@ -324,8 +376,15 @@ def _cancellation_reason(view: View, mapping: FieldMapping) -> Concept | None:
         return None
     cell = view.cell(mapping.path)
     reason = datatypes.cwe(cell, view) if cell else None
-    if reason and (reason.code or "").upper() in _NOT_A_REASON:
-        view.note("reason-contradicts-event", "SCH-6", "the event reason is left over from the booking; it was not used")
+    of_booking = {view.text("SCH-7"), view.text("SCH-8")}
+    if reason and (
+        (reason.code or "").upper() in _NOT_A_REASON or (reason.code and reason.code in of_booking)
+    ):
+        view.note(
+            "reason-contradicts-event",
+            "SCH-6",
+            "the event reason is left over from the booking; it was not used",
+        )
         return None
     return reason
 
@@ -341,15 +400,29 @@ APPOINTMENT = MessageMapping(
     fact="appointment",
     source="HL7 v2.5.1 chapter 10",
     notes=(
-        "The event decides the state; SCH-25 confirms it, and adds progress (Started, Complete) to a modification only.",
+        "The event decides the state; SCH-25 confirms it. It adds progress to a modification only.",
         "Resource groups (RGS) with different start times are different appointments; `id` then counts them.",
-        "Start times are believed in the order AIS-4, AIP-6, AIL-6, AIG-8, TQ1-7, SCH-11; start and end before any duration.",
+        "Start and end are believed before any duration.",
     ),
     fields=(
         FieldMapping("action", "what just happened", "MSH-9.2", ("SCH-25",), (), _action),
-        FieldMapping("status", "state of the booking", "MSH-9.2", ("SCH-25",), ("status-contradicts-event", "status-unknown-code"), _status),
+        FieldMapping(
+            "status",
+            "state of the booking",
+            "MSH-9.2",
+            ("SCH-25",),
+            ("status-contradicts-event", "status-unknown-code"),
+            _status,
+        ),
         FieldMapping("status_code", "their word for it", "SCH-25", (), (), first(datatypes.cwe)),
-        FieldMapping("identifiers", "numbers of the booking", "SCH-2", ("SCH-1",), ("appointment-id-missing",), _numbers),
+        FieldMapping(
+            "identifiers",
+            "numbers of the booking",
+            "SCH-2",
+            ("SCH-1",),
+            ("appointment-id-missing",),
+            _numbers,
+        ),
         FieldMapping("placer", "the requester's number", "SCH-1", (), (), _placer),
         FieldMapping("filler", "the scheduler's number", "SCH-2", (), (), _filler),
         FieldMapping("referrals", "numbers of the referral", "SCH-26", ("SCH-27",), (), _referral_numbers),
@@ -361,7 +434,14 @@ APPOINTMENT = MessageMapping(
             ("times-disagree", "appointment-time-missing", "time-unreadable"),
             lambda view, mapping: times(view).start,
         ),
-        FieldMapping("end", "when it ends, if that was said", "TQ1-8", ("SCH-11",), (), lambda view, mapping: times(view).end),
+        FieldMapping(
+            "end",
+            "when it ends, if that was said",
+            "TQ1-8",
+            ("SCH-11",),
+            (),
+            lambda view, mapping: times(view).end,
+        ),
         FieldMapping(
             "duration_minutes",
             "how long, in minutes",
@@ -371,16 +451,46 @@ APPOINTMENT = MessageMapping(
             lambda view, mapping: times(view).minutes,
         ),
         FieldMapping("patient", "the patient", "PID-3", ("PID-5", "PID-7"), ("patient-missing",), patient),
-        FieldMapping("participants", "further places and patients", "AIL-3", ("PID-5",), ("several-patients",), _participants),
-        FieldMapping("clinicians", "who sees the patient", "AIP-3", ("AIG-3",), ("clinician-in-equipment",), _clinicians),
+        FieldMapping(
+            "participants",
+            "further places and patients",
+            "AIL-3",
+            ("PID-5",),
+            ("several-patients",),
+            _participants,
+        ),
+        FieldMapping(
+            "clinicians",
+            "who sees the patient",
+            "AIP-3",
+            ("AIG-3",),
+            ("clinician-in-equipment",),
+            _clinicians,
+        ),
         FieldMapping("location", "where", "AIL-3", ("PV1-3",), (), _location),
         FieldMapping("services", "what is done", "AIS-3", (), (), every(datatypes.cwe)),
         FieldMapping("reason", "why", "SCH-7", (), (), first(datatypes.cwe)),
         FieldMapping("type", "kind of appointment", "SCH-8", (), (), first(datatypes.cwe)),
-        FieldMapping("cancellation_reason", "why it was ended", "SCH-6", (), ("reason-contradicts-event",), _cancellation_reason),
+        FieldMapping(
+            "cancellation_reason",
+            "why it was ended",
+            "SCH-6",
+            (),
+            ("reason-contradicts-event",),
+            _cancellation_reason,
+        ),
         FieldMapping("priority", "urgency", "TQ1-9", (), ("priority-unknown",), priority),
-        FieldMapping("referrer", "who referred", "PV1-8", (), (), lambda view, mapping: referring_party(view)),
-        FieldMapping("notes", "comments", "NTE-3", ("NTE-2",), ("note-in-source",), notes("SCH", "AIS", "AIP", "AIL", "AIG", "PID", "PV1", "PV2", "RGS", "MSH")),
+        FieldMapping(
+            "referrer", "who referred", "PV1-8", (), (), lambda view, mapping: referring_party(view)
+        ),
+        FieldMapping(
+            "notes",
+            "comments",
+            "NTE-3",
+            ("NTE-2",),
+            ("note-in-source",),
+            notes("SCH", "AIS", "AIP", "AIL", "AIG", "PID", "PV1", "PV2", "RGS", "MSH"),
+        ),
     ),
 )
 
@@ -391,14 +501,26 @@ def read_appointments(view: View) -> tuple[Appointment, ...]:
         view.note("event-not-used", "MSH-9", "this scheduling event changes no appointment of a patient")
         return ()
     if view.first("SCH") is None and view.first("RGS") is None:
-        view.note("appointment-missing", "SCH", "there is neither SCH nor RGS, so no appointment can be told", refusing=True)
+        view.note(
+            "appointment-missing",
+            "SCH",
+            "there is neither SCH nor RGS, so no appointment can be told",
+            refusing=True,
+        )
         return ()
     groups = resource_groups(view)
     runs: list[list[Segment]] = []
     starts: list[PartialTime | None] = []
     for group in groups:
         start = next((start for _, start, _ in _resource_times(group)), None)
-        at = next((i for i, known in enumerate(starts) if start is None or known is None or _same_moment(known, start)), None)
+        at = next(
+            (
+                i
+                for i, known in enumerate(starts)
+                if start is None or known is None or _same_moment(known, start)
+            ),
+            None,
+        )
         if at is None:
             starts.append(start)
             runs.append(list(group.segments))
@@ -408,9 +530,12 @@ def read_appointments(view: View) -> tuple[Appointment, ...]:
     if len(runs) == 1 or len(groups) == 1:
         return (_appointment(view, None),)
     view.note("several-appointments", "RGS", f"one message books {len(runs)} appointments under one number")
-    context = view.narrowed(s for s in view.segments if not any(s in group.segments for group in groups))
+    grouped = {segment.position for run in runs for segment in run}
+    context = view.narrowed(segment for segment in view.segments if segment.position not in grouped)
     context.shared = view.shared
-    return tuple(_appointment(view.narrowed(run, context=context), at) for at, run in enumerate(runs, start=1))
+    return tuple(
+        _appointment(view.narrowed(run, context=context), at) for at, run in enumerate(runs, start=1)
+    )
 
 
 def _appointment(view: View, ordinal: int | None) -> Appointment:

@@ -37,7 +37,8 @@ class Limits:
 class RawMessage:
     """One message as it came: its own bytes, its segments, how it was read.
 
-    ``raw`` is exactly the sender's bytes from MSH to the next message (batch trailers not included), for keeping and hashing.
+    ``raw`` is exactly the sender's bytes from MSH to the next message (batch trailers not included), for
+    keeping and hashing.
     ``syntax`` is None if its separators are unusable; then there are no segments.
     """
 
@@ -108,7 +109,9 @@ def _taken_apart(text: bytes, starts: list[int], findings: tuple[Finding, ...]) 
     batch = _Batch(findings=list(findings))
     _walk_envelope(text[: starts[0]], batch)
     if _junk(text[: starts[0]]):
-        batch.findings.append(Finding("junk-before-message", "line 1", "text stood before the first MSH; it was skipped"))
+        batch.findings.append(
+            Finding("junk-before-message", "line 1", "text stood before the first MSH; it was skipped")
+        )
     messages = []
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         batch.seen += 1
@@ -119,15 +122,21 @@ def _taken_apart(text: bytes, starts: list[int], findings: tuple[Finding, ...]) 
             raw = raw[: wrapper.start()]
         messages.append(_read_message(raw))
     if batch.open_batch is not None:
-        batch.findings.append(Finding("batch-trailer-missing", "BTS", "a batch header (BHS) has no trailer (BTS)"))
+        batch.findings.append(
+            Finding("batch-trailer-missing", "BTS", "a batch header (BHS) has no trailer (BTS)")
+        )
     if batch.open_file:
-        batch.findings.append(Finding("file-trailer-missing", "FTS", "a file header (FHS) has no trailer (FTS)"))
+        batch.findings.append(
+            Finding("file-trailer-missing", "FTS", "a file header (FHS) has no trailer (FTS)")
+        )
     return Body(messages=tuple(messages), findings=tuple(batch.findings))
 
 
 def _without_marks(body: bytes) -> tuple[bytes, tuple[Finding, ...]]:
     if body.startswith(_UTF8_BOM):
-        return body[3:], (Finding("byte-order-mark", "line 1", "a UTF-8 byte order mark stood before MSH; it was skipped"),)
+        return body[3:], (
+            Finding("byte-order-mark", "line 1", "a UTF-8 byte order mark stood before MSH; it was skipped"),
+        )
     codec = _UTF16.get(body[:2]) or _UTF16_BARE.get(body[:6])
     if codec is None:
         return body, ()
@@ -160,7 +169,9 @@ def _open_file(batch: _Batch, _: bytes) -> None:
 
 def _open_batch(batch: _Batch, _: bytes) -> None:
     if batch.open_batch is not None:
-        batch.findings.append(Finding("batch-trailer-missing", "BTS", "a batch header (BHS) has no trailer (BTS)"))
+        batch.findings.append(
+            Finding("batch-trailer-missing", "BTS", "a batch header (BHS) has no trailer (BTS)")
+        )
     batch.open_batch = batch.seen
     batch.batches += 1
 
@@ -168,14 +179,18 @@ def _open_batch(batch: _Batch, _: bytes) -> None:
 def _close_batch(batch: _Batch, count: bytes) -> None:
     found = batch.seen - (batch.open_batch or 0)
     if batch.open_batch is None:
-        batch.findings.append(Finding("batch-header-missing", "BHS", "a batch trailer (BTS) has no header (BHS)"))
+        batch.findings.append(
+            Finding("batch-header-missing", "BHS", "a batch trailer (BTS) has no header (BHS)")
+        )
     batch.open_batch = None
     _compare(batch, "batch-count-mismatch", "BTS-1", count, found, "messages")
 
 
 def _close_file(batch: _Batch, count: bytes) -> None:
     if not batch.open_file:
-        batch.findings.append(Finding("file-header-missing", "FHS", "a file trailer (FTS) has no header (FHS)"))
+        batch.findings.append(
+            Finding("file-header-missing", "FHS", "a file trailer (FTS) has no header (FHS)")
+        )
     batch.open_file = False
     _compare(batch, "file-count-mismatch", "FTS-1", count, batch.batches, "batches")
 
@@ -204,7 +219,9 @@ def _read_message(raw: bytes) -> RawMessage:
         text = text.replace("\\\\", "\\").replace("\\r\r", "\r")
     stripped = _TRAILING_MARKERS.sub("", text[-64:])
     if len(stripped) != len(text[-64:]):
-        findings.append(Finding("junk-after-message", "MSH", "markers stood after the last segment; they were skipped"))
+        findings.append(
+            Finding("junk-after-message", "MSH", "markers stood after the last segment; they were skipped")
+        )
         text = text[:-64] + stripped
     segments, continued = split_segments(text.split("\r"), separators.syntax)
     findings += [_continued(segments[at]) for at in continued[:20]]
@@ -225,16 +242,28 @@ def _claims(head: bytes) -> tuple[str, ...]:
 def _about(separators: Separators) -> list[Finding]:
     found = []
     if separators.leaked:
-        found.append(Finding("separators-escaped", "MSH-2", "MSH-2 holds the escaping of another program; ^~\\& was read"))
+        found.append(
+            Finding(
+                "separators-escaped", "MSH-2", "MSH-2 holds the escaping of another program; ^~\\& was read"
+            )
+        )
     if separators.unusual:
-        found.append(Finding("separators-unusual", "MSH-2", "MSH-2 is short or out of order; its characters kept their usual roles"))
+        found.append(
+            Finding(
+                "separators-unusual",
+                "MSH-2",
+                "MSH-2 is short or out of order; ^ ~ \\ and & were taken in their usual roles",
+            )
+        )
     if separators.assumed:
         found.append(Finding("separators-missing", "MSH-2", "MSH-2 is empty; ^~\\& was assumed"))
     return found
 
 
 def _continued(segment: Segment) -> Finding:
-    return Finding("continuation-line", segment.label, "lines without a segment name were read as its continuation")
+    return Finding(
+        "continuation-line", segment.label, "lines without a segment name were read as its continuation"
+    )
 
 
 def _cut(segment: Segment) -> Finding:

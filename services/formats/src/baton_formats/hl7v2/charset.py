@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from baton_formats.findings import Finding
 
-# HL7 table 0211 and what senders write instead. Looked up here only: Python would also accept codecs that are no charsets.
+# HL7 table 0211 and what senders write instead. Looked up here only: Python would also accept codecs that are
+# no charsets.
 _CODECS = {
     "ASCII": "ascii",
     "US-ASCII": "ascii",
@@ -40,7 +41,9 @@ _NAMES = {"ascii": "us-ascii", "cp1252": "windows-1252", "iso8859-1": "iso-8859-
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The text of a message: ``codec`` is what Python calls the set that was used, ``charset`` what MIME does."""
+    """The text of a message: ``codec`` is what Python calls the set that was used, ``charset`` what MIME
+    does.
+    """
 
     text: str
     codec: str
@@ -50,9 +53,11 @@ class Decoded:
 
 
 def decode(raw: bytes, claims: tuple[str, ...]) -> Decoded:
-    """``raw`` as text. Total: the claim, strict UTF-8 and windows-1252 are tried, and ISO 8859-1 reads anything.
+    """``raw`` as text. Total: the claim, strict UTF-8 and windows-1252 are tried, and ISO 8859-1 reads
+    anything.
 
-    Valid UTF-8 beats any other claim, since other text is practically never valid UTF-8 by accident. ``claims`` are the
+    Valid UTF-8 beats any other claim, since other text is practically never valid UTF-8 by accident.
+    ``claims`` are the
     repetitions of MSH-18.
     """
     declared = "~".join(claims) or None
@@ -63,7 +68,11 @@ def decode(raw: bytes, claims: tuple[str, ...]) -> Decoded:
     text = _strict(raw, "utf-8")
     if text is not None:
         fitting = "utf-8" in claimed or not claimed
-        findings = unknown if fitting else (*unknown, _finding("charset-mismatch", "the bytes are valid UTF-8, which was used"))
+        findings = (
+            unknown
+            if fitting
+            else (*unknown, _finding("charset-mismatch", "the bytes are valid UTF-8, which was used"))
+        )
         return _answer(text, "utf-8", declared, findings)
     return _not_utf8(raw, claimed, declared, unknown)
 
@@ -96,7 +105,10 @@ def _strict(raw: bytes, codec: str) -> str | None:
 
 def _answer(text: str, codec: str, declared: str | None, findings: tuple[Finding, ...]) -> Decoded:
     if codec != "ascii" and "\ufffd" in text:
-        findings = (*findings, _finding("characters-lost", "holds U+FFFD: characters were lost before it was sent"))
+        findings = (
+            *findings,
+            _finding("characters-lost", "holds U+FFFD: characters were lost before it was sent"),
+        )
     return Decoded(text, "utf-8" if codec == "ascii" else codec, _NAMES.get(codec, codec), declared, findings)
 
 

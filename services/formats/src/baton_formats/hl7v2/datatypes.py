@@ -30,6 +30,7 @@ NPI_OID = "urn:oid:2.16.840.1.113883.4.6"
 _OID = re.compile(r"[0-2](?:\.\d+)+")
 _TYPED = re.compile(r"([A-Za-z0-9]{1,6}):(.+)", re.DOTALL)
 _DIGIT = re.compile(r"\d")
+_RUN_TOGETHER = re.compile(r"(?:19|20)\d{13,16}(?:[+-]\d{4})?")
 # HL7 table 0200 by the HL7 v2-to-FHIR mapping; codes without a counterpart say nothing about use.
 _NAME_USES = {
     "L": "official",
@@ -54,7 +55,9 @@ _EQUIPMENT |= {"FX": "fax", "BP": "pager", "INTERNET": "email", "X.400": "email"
 
 
 def time(cell: Cell, view: View) -> PartialTime | None:
-    """A TS or DTM, as precise as given. ISO 8601 is read too; anything else is kept as text, with a finding."""
+    """A TS or DTM, as precise as given. ISO 8601 is read too; anything else is kept as text, with a
+    finding.
+    """
     given = cell.text(1)
     return _time(given, cell, view) if given else None
 
@@ -71,8 +74,15 @@ def _time(given: str, cell: Cell, view: View) -> PartialTime:
         return read
     iso = parse_iso(given)
     if iso.iso is not None and "-" in given:
-        view.note("time-not-hl7", cell.place, "the time is written in ISO 8601, not in the HL7 v2 form; it was read")
+        view.note(
+            "time-not-hl7", cell.place, "the time is written in ISO 8601, not in the HL7 v2 form; it was read"
+        )
         return iso
+    if _RUN_TOGETHER.fullmatch(given):
+        view.note(
+            "time-not-hl7", cell.place, "the fraction of the second stands without its point; it was read"
+        )
+        return parse_hl7(f"{given[:14]}.{given[14:]}")
     view.note("time-unreadable", cell.place, "the time could not be read and is kept as text")
     return read
 
@@ -151,7 +161,9 @@ def cx(cell: Cell, view: View) -> Identifier | None:
 
 
 def xpn(cell: Cell, view: View) -> HumanName | None:
-    """XPN (before v2.3 PN): family with the partner's surname, given names, suffix and degree, prefix, use."""
+    """XPN (before v2.3 PN): family with the partner's surname, given names, suffix and degree, prefix,
+    use.
+    """
     return _name(cell, 1, use_at=7, validity=True)
 
 
@@ -200,7 +212,9 @@ def npi_of(identifier: Identifier, cell: Cell, view: View) -> str | None:
     value = identifier.value or ""
     if npi_is_valid(value):
         return value
-    view.note("npi-check-digit", cell.place, "a number called NPI fails its check digit and is not used as one")
+    view.note(
+        "npi-check-digit", cell.place, "a number called NPI fails its check digit and is not used as one"
+    )
     return None
 
 
@@ -232,7 +246,7 @@ def xad(cell: Cell, view: View) -> Address | None:
         state=cell.text(4),
         postal_code=cell.text(5),
         country=cell.text(6),
-        district=cell.text(9),
+        district=cell.part(9, 1) or cell.part(9, 2),
         use=_ADDRESS_USES.get((cell.text(7) or "").upper()),
     )
     return address if address != Address(use=address.use) else None
@@ -250,7 +264,7 @@ def xtn(cell: Cell, view: View) -> tuple[ContactPoint, ...]:
     if number:
         found.append(ContactPoint(system=_telecom_system(number, equipment), value=number, use=use))
     if email and email != number:
-        found.append(ContactPoint(system="email" if "@" in email else _telecom_system(email, equipment), value=email, use=use))
+        found.append(ContactPoint(system="email" if "@" in email else "other", value=email, use=use))
     return tuple(found)
 
 
@@ -272,8 +286,12 @@ def _dialled(cell: Cell) -> str | None:
 
 
 def cwe(cell: Cell, view: View) -> Concept | None:
-    """CWE, CE, IS or ID: the code and its alternate, original text (CWE.9); words without a code are the text."""
-    codings = tuple(coding for start, version in ((1, 7), (4, 8)) if (coding := _coding(cell, start, version)))
+    """CWE, CE, IS or ID: the code and its alternate, original text (CWE.9); words without a code are the
+    text.
+    """
+    codings = tuple(
+        coding for start, version in ((1, 7), (4, 8)) if (coding := _coding(cell, start, version))
+    )
     words = cell.text(9)
     if not codings and not words:
         words = cell.text(2) or cell.text(5)
@@ -284,11 +302,15 @@ def _coding(cell: Cell, start: int, version: int) -> Coding | None:
     code = cell.text(start)
     if code is None:
         return None
-    return Coding(code=code, display=cell.text(start + 1), system=cell.text(start + 2), version=cell.text(version))
+    return Coding(
+        code=code, display=cell.text(start + 1), system=cell.text(start + 2), version=cell.text(version)
+    )
 
 
 def pl(cell: Cell, view: View) -> Location | None:
-    """PL: point of care, room and bed as the name, facility (PL.4) as the organisation, PL.9 as description."""
+    """PL: point of care, room and bed as the name, facility (PL.4) as the organisation, PL.9 as
+    description.
+    """
     spot = [part for at in (1, 2, 3) if (part := cell.part(at, 1))]
     facility, building = cell.part(4, 1), cell.text(7)
     if not spot and not facility and not building and not cell.text(9):

@@ -7,9 +7,10 @@ from baton_formats.hl7v2.view import View
 
 MAX_GROUPS = 2000
 # Segments that belong to the whole message wherever they stand.
-_COMMON = frozenset(
-    "MSH SFT UAC MSA ERR EVN PID PD1 ARV MRG NK1 PV1 PV2 GT1 IN1 IN2 IN3 ACC AL1 IAM RF1 AUT PRD SCH ROL".split()
-)
+_COMMON_NAMES = """
+MSH SFT UAC MSA ERR EVN PID PD1 ARV MRG NK1 PV1 PV2 GT1 IN1 IN2 IN3 ACC AL1 IAM RF1 AUT PRD SCH ROL
+"""
+_COMMON = frozenset(_COMMON_NAMES.split())
 _NO_OWNER = frozenset(("NTE", "PRT", "TQ1", "TQ2"))
 
 
@@ -39,7 +40,9 @@ def order_groups(view: View) -> list[View]:
 
 
 def resource_groups(view: View) -> list[View]:
-    """One view per RGS with its services, people, places and equipment; without RGS everything is one group."""
+    """One view per RGS with its services, people, places and equipment; without RGS everything is one
+    group.
+    """
     common: list[Segment] = []
     groups: list[list[Segment]] = []
     inside = False

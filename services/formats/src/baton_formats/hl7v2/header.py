@@ -23,7 +23,9 @@ _FIELDS = 26
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What MSH says, put right where it was shifted. ``type`` is ``REF^I12``; empty if the message names none."""
+    """What MSH says, put right where it was shifted. ``type`` is ``REF^I12``; empty if the message names
+    none.
+    """
 
     envelope: Envelope
     code: str
@@ -37,7 +39,9 @@ class Header:
 
 
 def read_header(message: RawMessage, syntax: Syntax) -> Header:
-    """The header of a message whose separators are known. Total; a missing type is for the caller to refuse."""
+    """The header of a message whose separators are known. Total; a missing type is for the caller to
+    refuse.
+    """
     msh = message.segments[0]
     findings: list[Finding] = []
     fields = _unshifted(msh, syntax, findings)
@@ -70,7 +74,11 @@ def read_header(message: RawMessage, syntax: Syntax) -> Header:
         response_code=view.text("MSA-1"),
     )
     if envelope.control_id is None:
-        view.note("control-id-missing", "MSH-10", "the message has no control id; the answer to it carries none either")
+        view.note(
+            "control-id-missing",
+            "MSH-10",
+            "the message has no control id; the answer to it carries none either",
+        )
     if envelope.sender is None:
         view.note("sender-missing", "MSH-3", "neither the sending application nor the facility is named")
     return Header(envelope, code, event, tuple(findings))
@@ -111,10 +119,16 @@ def _sent_at(view: View) -> PartialTime | None:
 def _unshifted(msh: Segment, syntax: Syntax, findings: list[Finding]) -> tuple[str, ...]:
     """MSH with its fields where they belong, if the type stands one or two places beside MSH-9."""
     fields = [*msh.fields[:_FIELDS], *[""] * (_FIELDS - len(msh.fields))]
-    if _looks_like_type(fields[9], syntax) or not any(_looks_like_type(fields[at], syntax) for at in (7, 8, 10)):
+    if _looks_like_type(fields[9], syntax) or not any(
+        _looks_like_type(fields[at], syntax) for at in (7, 8, 10)
+    ):
         return tuple(fields)
     at = next(at for at in (8, 10, 7) if _looks_like_type(fields[at], syntax))
-    findings.append(Finding("header-shifted", "MSH-9", f"the message type stands in MSH-{at}; the fields around it were moved"))
+    findings.append(
+        Finding(
+            "header-shifted", "MSH-9", f"the message type stands in MSH-{at}; the fields around it were moved"
+        )
+    )
     moved = list(fields)
     moved[9], moved[10] = fields[at], fields[at + 1]
     moved[7] = next((field for field in (fields[at - 2], fields[at - 1]) if field[:8].isdigit()), "")
@@ -169,7 +183,13 @@ ACKNOWLEDGEMENT = MessageMapping(
         FieldMapping("code", "accepted, in error or rejected", "MSA-1", read=first(text)),
         FieldMapping("acknowledges", "control id of the message it answers", "MSA-2", read=first(text)),
         FieldMapping("text", "their words", "MSA-3", ("MSA-6.2",), read=first(text)),
-        FieldMapping("issues", "what they complain about, and where", "ERR-3", ("ERR-1", "ERR-2", "ERR-8"), read=_issues),
+        FieldMapping(
+            "issues",
+            "what they complain about, and where",
+            "ERR-3",
+            ("ERR-1", "ERR-2", "ERR-8"),
+            read=_issues,
+        ),
     ),
 )
 
@@ -182,7 +202,9 @@ def read_acknowledgement(view: View) -> Acknowledgement | None:
 
 
 def sender_authority(envelope: Envelope) -> Identifier | None:
-    """Whose number it is when the sender names no authority: the facility (MSH-4), else the application (MSH-3)."""
+    """Whose number it is when the sender names no authority: the facility (MSH-4), else the application
+    (MSH-3).
+    """
     if envelope.sender is None:
         return None
     return envelope.sender.facility or envelope.sender.application
@@ -194,21 +216,51 @@ ENVELOPE = MessageMapping(
     fact="envelope",
     source="HL7 v2.5.1 2.15.9 MSH",
     notes=(
-        "Messages are dispatched on MSH-9.1 and MSH-9.2 only; MSH-9.3 and MSH-12 are never a reason to refuse.",
+        "Messages are dispatched on MSH-9.1 and MSH-9.2; MSH-9.3 and MSH-12 are no reason to refuse.",
         "A header that is one field short or long is put right, with a finding.",
     ),
     fields=(
-        FieldMapping("separators", "the separators in use", "MSH-1", ("MSH-2",), ("separators-unusual", "separators-escaped", "separators-missing")),
+        FieldMapping(
+            "separators",
+            "the separators in use",
+            "MSH-1",
+            ("MSH-2",),
+            ("separators-unusual", "separators-escaped", "separators-missing"),
+        ),
         FieldMapping("sender", "sending application and facility", "MSH-3", ("MSH-4",), ("sender-missing",)),
         FieldMapping("receivers", "receiving application and facility", "MSH-5", ("MSH-6",)),
-        FieldMapping("sent_at", "when the sender says it was sent", "MSH-7", (), ("sent-time-missing", "time-unreadable")),
-        FieldMapping("event", "what happened", "MSH-9.2", ("MSH-9.1", "MSH-9.3"), ("type-unusual", "header-shifted", "event-conflict")),
-        FieldMapping("control_id", "the sender's number of this message", "MSH-10", (), ("control-id-missing", "control-id-conflict", "message-repeated")),
+        FieldMapping(
+            "sent_at",
+            "when the sender says it was sent",
+            "MSH-7",
+            (),
+            ("sent-time-missing", "time-unreadable"),
+        ),
+        FieldMapping(
+            "event",
+            "what happened",
+            "MSH-9.2",
+            ("MSH-9.1", "MSH-9.3"),
+            ("type-unusual", "header-shifted", "event-conflict"),
+        ),
+        FieldMapping(
+            "control_id",
+            "the sender's number of this message",
+            "MSH-10",
+            (),
+            ("control-id-missing", "control-id-conflict", "message-repeated"),
+        ),
         FieldMapping("processing_mode", "production, training or debugging", "MSH-11"),
         FieldMapping("version", "the version claimed", "MSH-12"),
         FieldMapping("accept_ack", "whether a commit acknowledgement is wanted", "MSH-15"),
         FieldMapping("application_ack", "whether an application acknowledgement is wanted", "MSH-16"),
-        FieldMapping("charset", "the character set that was used", "MSH-18", (), ("charset-mismatch", "charset-undeclared", "charset-unknown", "characters-lost")),
+        FieldMapping(
+            "charset",
+            "the character set that was used",
+            "MSH-18",
+            (),
+            ("charset-mismatch", "charset-undeclared", "charset-unknown", "characters-lost"),
+        ),
         FieldMapping("profiles", "conformance statements", "MSH-21"),
         FieldMapping("responds_to", "the message this one answers", "MSA-2"),
     ),

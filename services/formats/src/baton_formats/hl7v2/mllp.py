@@ -1,7 +1,9 @@
 """MLLP framing without any I/O: bytes go in, whole frames and visible rejections come out.
 
-The block is ``VT payload FS CR`` (HL7 v2 Transport Specification: MLLP, Release 1, section 2). A payload may contain neither VT nor
-FS, so a frame that does is refused as a whole: reading on from an embedded VT would let free text smuggle in a second message.
+The block is ``VT payload FS CR`` (HL7 v2 Transport Specification: MLLP, Release 1, section 2). A payload
+may contain neither VT nor
+FS, so a frame that does is refused as a whole: reading on from an embedded VT would let free text smuggle
+in a second message.
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Bytes that were no good frame. ``payload`` is what came (cut at the frame limit), ``size`` how much came so far."""
+    """Bytes that were no good frame. ``payload`` is what came (cut at the frame limit), ``size`` how much
+    came so far.
+    """
 
     reason: RejectionReason
     payload: bytes
@@ -60,7 +64,8 @@ class _State(Enum):
 class FrameDecoder:
     """Turns a byte stream into frames, however the network cut it.
 
-    Every byte is looked at a bounded number of times, also when bytes arrive one by one. ``frames`` and ``rejected`` count what was
+    Every byte is looked at a bounded number of times, also when bytes arrive one by one. ``frames`` and
+    ``rejected`` count what was
     handed out. After a violation nothing is accepted before the next proper ``FS CR``.
     """
 

@@ -48,7 +48,14 @@ _SUBTYPES = {
     "MSWORD": "application/msword",
 }
 # HL7 table 0191 and what senders write there.
-_MAIN_TYPES = {"TEXT": "text", "TX": "text", "IMAGE": "image", "IM": "image", "APPLICATION": "application", "AP": "application"}
+_MAIN_TYPES = {
+    "TEXT": "text",
+    "TX": "text",
+    "IMAGE": "image",
+    "IM": "image",
+    "APPLICATION": "application",
+    "AP": "application",
+}
 _MAIN_TYPES |= {"AUDIO": "audio", "AU": "audio", "VIDEO": "video", "MULTIPART": "multipart"}
 
 
@@ -112,7 +119,11 @@ def _lines(raw: str, syntax: Syntax) -> str:
     """A text value: repetitions are lines; component separators a sender left unescaped in it stay."""
     if raw == NULL:
         return ""
-    return "\n".join(syntax.decode(line) for line in raw.split(syntax.repetition)) if syntax.repetition else syntax.decode(raw)
+    return (
+        "\n".join(syntax.decode(line) for line in raw.split(syntax.repetition))
+        if syntax.repetition
+        else syntax.decode(raw)
+    )
 
 
 def _embedded(raw: str, syntax: Syntax) -> list[str]:
@@ -172,7 +183,9 @@ def _files(parts: list[_Part], view: View) -> list[Attachment]:
 def _continues(last: _Part, head: _Part, part: _Part) -> bool:
     same = (part.code, part.media_type, part.encoding) == (head.code, head.media_type, head.encoding)
     encoded = part.encoding in ("BASE64", "HEX", "B", "")
-    return bool(same and encoded and part.data and last.data) and _starts_file(head) and not _starts_file(part)
+    return (
+        bool(same and encoded and part.data and last.data) and _starts_file(head) and not _starts_file(part)
+    )
 
 
 def _starts_file(part: _Part) -> bool:
@@ -233,10 +246,16 @@ def _bytes(data: str, encoding: str, view: View, place: str) -> bytes | None:
 def _true_type(declared: str | None, content: bytes, view: View, place: str) -> str | None:
     found = _magic_type(content)
     if declared == "application/pdf" and found != declared:
-        view.note("media-type-disagrees", place, "the embedded file is called a PDF but does not start like one")
+        view.note(
+            "media-type-disagrees", place, "the embedded file is called a PDF but does not start like one"
+        )
     if found is None or found == declared:
         return declared
-    if declared and declared not in ("application/octet-stream", "text/plain") and found not in ("text/xml", "application/zip"):
+    if (
+        declared
+        and declared not in ("application/octet-stream", "text/plain")
+        and found not in ("text/xml", "application/zip")
+    ):
         view.note("media-type-disagrees", place, "the embedded file is not of the kind it is called")
     return declared if declared and found in ("text/xml", "application/zip") else found
 
@@ -244,7 +263,9 @@ def _true_type(declared: str | None, content: bytes, view: View, place: str) -> 
 def _pointer(cell: Cell, view: View) -> Attachment:
     """RP: a file elsewhere. It is named, and never fetched."""
     main, subtype = (cell.text(3) or "").upper(), (cell.text(4) or "").upper()
-    return Attachment(url=cell.text(1), media_type=_declared_type(main, subtype), title=_title(cell.segment, view))
+    return Attachment(
+        url=cell.text(1), media_type=_declared_type(main, subtype), title=_title(cell.segment, view)
+    )
 
 
 def _result(segment: Segment, view: View) -> Observation:
@@ -267,7 +288,9 @@ def _value(segment: Segment, view: View) -> str | None:
         if kind in ("CE", "CWE", "CNE", "CF", "IS", "ID"):
             value = datatypes.label(datatypes.cwe(cell, view))
         else:
-            value = " ".join(part for at in range(1, min(len(cell.components), 12) + 1) if (part := cell.text(at)))
+            value = " ".join(
+                part for at in range(1, min(len(cell.components), 12) + 1) if (part := cell.text(at))
+            )
         if value:
             values.append(value)
     return "; ".join(values) or None

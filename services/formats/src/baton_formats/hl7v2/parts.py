@@ -36,7 +36,9 @@ def note_text(view: View, segment: Segment) -> str | None:
     misplaced = next((cell.whole().strip() for cell in view.cells_of(segment, 2)), "")
     if not misplaced or _SOURCE_OF_COMMENT.fullmatch(misplaced):
         return None
-    view.note("note-in-source", segment.place(2), "the text of the note stands in NTE-2, the field for its source")
+    view.note(
+        "note-in-source", segment.place(2), "the text of the note stands in NTE-2, the field for its source"
+    )
     return misplaced
 
 
@@ -51,7 +53,9 @@ def notes(*owners: str) -> Read:
 
 
 def priority_of(concept: Concept | None) -> str | None:
-    """routine, urgent, asap or stat, by code, else by the words a sender wrote; None if it is none of them."""
+    """routine, urgent, asap or stat, by code, else by the words a sender wrote; None if it is none of
+    them.
+    """
     if concept is None:
         return None
     words = [concept.code, *(coding.display for coding in concept.codings), concept.text]
@@ -65,7 +69,9 @@ def priority(view: View, mapping: FieldMapping) -> str | None:
             known = priority_of(datatypes.cwe(cell, view))
             if known:
                 return known
-            view.note("priority-unknown", cell.place, "the priority is none of routine, urgent, asap and stat")
+            view.note(
+                "priority-unknown", cell.place, "the priority is none of routine, urgent, asap and stat"
+            )
     return None
 
 
@@ -115,13 +121,29 @@ COVERAGE = MessageMapping(
     fields=(
         FieldMapping("payer", "the insurance company", "IN1-4", ("IN1-3", "IN1-5"), (), _payer),
         FieldMapping("plan", "plan number", "IN1-2", (), (), first(text)),
-        FieldMapping("plan_name", "plan name", "IN1-2.2", ("IN1-9",), (), first(lambda cell, view: cell.text(2 if cell.number == 2 else 1))),
+        FieldMapping(
+            "plan_name",
+            "plan name",
+            "IN1-2.2",
+            ("IN1-9",),
+            (),
+            first(lambda cell, view: cell.text(2 if cell.number == 2 else 1)),
+        ),
         FieldMapping("group", "group number", "IN1-8", (), (), first(text)),
         FieldMapping("member_id", "policy number", "IN1-36", ("IN1-49",), (), first(text)),
         FieldMapping("subscriber_id", "number of the insured", "IN1-49", (), (), first(text)),
-        FieldMapping("relationship", "the insured's relationship to the patient", "IN1-17", (), (), first(datatypes.cwe)),
+        FieldMapping(
+            "relationship",
+            "the insured's relationship to the patient",
+            "IN1-17",
+            (),
+            (),
+            first(datatypes.cwe),
+        ),
         FieldMapping("type", "kind of plan", "IN1-15", (), (), first(datatypes.cwe)),
-        FieldMapping("period", "plan effective and expiration date", "IN1-12", ("IN1-13",), (), _coverage_period),
+        FieldMapping(
+            "period", "plan effective and expiration date", "IN1-12", ("IN1-13",), (), _coverage_period
+        ),
     ),
 )
 
@@ -135,4 +157,14 @@ def coverage(view: View, mapping: FieldMapping) -> tuple[Coverage, ...]:
     return found if isinstance(found, tuple) else ()
 
 
-__all__ = ["COVERAGE", "coverage", "diagnoses", "note_text", "notes", "patient", "priority", "priority_of", "referring_party"]
+__all__ = [
+    "COVERAGE",
+    "coverage",
+    "diagnoses",
+    "note_text",
+    "notes",
+    "patient",
+    "priority",
+    "priority_of",
+    "referring_party",
+]

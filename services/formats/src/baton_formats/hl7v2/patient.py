@@ -14,7 +14,15 @@ from baton_formats.hl7v2.segments import NULL, Cell, Segment
 from baton_formats.hl7v2.view import View, build, every, first, place_of, text
 
 # HL7 table 0001.
-_GENDERS = {"F": "female", "M": "male", "O": "other", "A": "other", "U": "unknown", "N": "other", "X": "other"}
+_GENDERS = {
+    "F": "female",
+    "M": "male",
+    "O": "other",
+    "A": "other",
+    "U": "unknown",
+    "N": "other",
+    "X": "other",
+}
 _GENDER_WORDS = {"FEMALE": "female", "MALE": "male", "OTHER": "other", "UNKNOWN": "unknown"}
 _PLACEHOLDER = re.compile(r"(?:000-?00-?0000|(\d)\1{8}|(\d)\2\2-\2\2-\2{4})")
 _MASKED = re.compile(r".*(?:\*\*|XX-?XX|\[[A-Za-z ]+\]).*", re.IGNORECASE | re.DOTALL)
@@ -47,16 +55,29 @@ def _identifier(cell: Cell, view: View, number: int) -> Identifier | None:
     if number == 19:
         return replace(identifier, type="SS", use="secondary")
     if number == 20:
-        return Identifier(value=identifier.value, authority=cell.text(2), type="DL", use="secondary")
+        return _licence(cell, view)
     scoped = _scoped(identifier, cell, view, loud=number == 3)
     return scoped if number == 3 else replace(scoped, use=_use_of(number, view))
+
+
+def _licence(cell: Cell, view: View) -> Identifier:
+    """DLN: number and issuing state; some senders put a label in front of the number."""
+    value, issuer = cell.text(1), cell.text(2)
+    if issuer and any(map(str.isdigit, issuer)) and not any(map(str.isdigit, value or "")):
+        view.note(
+            "identifier-misplaced", cell.place, "the licence number stands in the component of its issuer"
+        )
+        value, issuer = issuer, None
+    return Identifier(value=value, authority=issuer, type="DL", use="secondary")
 
 
 def _use_of(number: int, view: View) -> str | None:
     """PID-2 and PID-4 were kept for old senders; where PID-3 is empty they are all there is."""
     if any(view.cells("PID-3")):
         return "secondary"
-    view.note("patient-id-misplaced", f"PID-{number}", "PID-3 is empty; the patient's number was taken from here")
+    view.note(
+        "patient-id-misplaced", f"PID-{number}", "PID-3 is empty; the patient's number was taken from here"
+    )
     return None
 
 
@@ -72,7 +93,9 @@ def _meaningful(identifier: Identifier, cell: Cell, view: View) -> bool:
 
 
 def _scoped(identifier: Identifier, cell: Cell, view: View, *, loud: bool) -> Identifier:
-    """A number without authority belongs to the sending facility; one with it in the wrong component is moved."""
+    """A number without authority belongs to the sending facility; one with it in the wrong component is
+    moved.
+    """
     if identifier.authority or identifier.system:
         return identifier
     if identifier.assigner and not identifier.type:
@@ -80,7 +103,11 @@ def _scoped(identifier: Identifier, cell: Cell, view: View, *, loud: bool) -> Id
         return replace(identifier, authority=identifier.assigner.rpartition("|")[2], assigner=None)
     sender = sender_authority(view.envelope)
     if loud:
-        view.note("identifier-without-authority", cell.place, "the number names no authority; it was scoped to the sender (MSH-4)")
+        view.note(
+            "identifier-without-authority",
+            cell.place,
+            "the number names no authority; it was scoped to the sender (MSH-4)",
+        )
     if sender is None:
         return identifier
     return replace(identifier, authority=sender.value, system=sender.system)
@@ -97,7 +124,11 @@ def _names(view: View, mapping: FieldMapping) -> tuple[HumanName, ...]:
 def _birth_date(cell: Cell, view: View) -> PartialTime | None:
     given = datatypes.time(cell, view)
     if given is not None and given.iso is None:
-        view.note("birth-date-unreadable", cell.place, "the birth date could not be read; it takes no part in matching")
+        view.note(
+            "birth-date-unreadable",
+            cell.place,
+            "the birth date could not be read; it takes no part in matching",
+        )
     return given
 
 
@@ -111,7 +142,10 @@ def _gender(cell: Cell, view: View) -> str | None:
 
 def _telecom(view: View, mapping: FieldMapping) -> tuple[ContactPoint, ...]:
     found: list[ContactPoint] = []
-    for place, use in ((mapping.path, "home"), *((place, "work" if place == "PID-14" else None) for place in mapping.also)):
+    for place, use in (
+        (mapping.path, "home"),
+        *((place, "work" if place == "PID-14" else None) for place in mapping.also),
+    ):
         for cell in view.cells(place):
             for point in datatypes.xtn(cell, view):
                 known = replace(point, use=point.use or use)
@@ -125,10 +159,11 @@ def _yes(cell: Cell, view: View) -> bool | None:
 
 
 def _cleared(view: View, mapping: FieldMapping) -> tuple[str, ...]:
-    pid = view.first("PID")
-    if pid is None:
+    if not any(NULL in segment.fields for name in ("PID", "PD1") for segment in view.all(name)):
         return ()
-    places = {field.target: (field.path, *field.also) for field in PATIENT.fields if field.target != "cleared"}
+    places = {
+        field.target: (field.path, *field.also) for field in PATIENT.fields if field.target != "cleared"
+    }
     return tuple(target for target, all_of in places.items() if _is_cleared(view, all_of))
 
 
@@ -143,7 +178,7 @@ PATIENT = MessageMapping(
     fact="patient",
     source="HL7 v2.5.1 3.4.2 PID, 3.4.10 PD1",
     notes=(
-        'A field holding "" is listed in `cleared`: the sender wants it deleted. An empty field leaves things as they are.',
+        'A field holding "" is listed in `cleared`: delete it. An empty field says nothing.',
         "A number without an authority is scoped to the sending facility.",
     ),
     fields=(
@@ -152,11 +187,25 @@ PATIENT = MessageMapping(
             "the patient's numbers, each with its authority",
             "PID-3",
             ("PID-2", "PID-4", "PID-19", "PID-20", "PID-18"),
-            ("identifier-without-authority", "authority-misplaced", "patient-id-misplaced", "identifier-placeholder", "identifier-masked"),
+            (
+                "identifier-without-authority",
+                "authority-misplaced",
+                "patient-id-misplaced",
+                "identifier-placeholder",
+                "identifier-masked",
+                "identifier-misplaced",
+            ),
             _identifiers,
         ),
         FieldMapping("names", "names, aliases last", "PID-5", ("PID-9",), ("family-name-missing",), _names),
-        FieldMapping("birth_date", "date of birth as precise as given", "PID-7", (), ("birth-date-unreadable",), first(_birth_date)),
+        FieldMapping(
+            "birth_date",
+            "date of birth as precise as given",
+            "PID-7",
+            (),
+            ("birth-date-unreadable",),
+            first(_birth_date),
+        ),
         FieldMapping("gender", "administrative sex", "PID-8", (), ("gender-unknown-code",), first(_gender)),
         FieldMapping("telecom", "phones and e-mail", "PID-13", ("PID-14", "PID-40"), (), _telecom),
         FieldMapping("addresses", "addresses", "PID-11", (), (), every(datatypes.xad)),
@@ -164,14 +213,18 @@ PATIENT = MessageMapping(
         FieldMapping("marital_status", "marital status", "PID-16", (), (), first(datatypes.cwe)),
         FieldMapping("deceased", "whether the patient died", "PID-30", (), (), first(_yes)),
         FieldMapping("deceased_at", "when", "PID-29", (), ("time-unreadable",), first(datatypes.time)),
-        FieldMapping("general_practitioners", "primary care provider", "PD1-4", (), (), every(datatypes.party)),
+        FieldMapping(
+            "general_practitioners", "primary care provider", "PD1-4", (), (), every(datatypes.party)
+        ),
         FieldMapping("cleared", 'fields sent as ""', "PID-3", (), (), _cleared),
     ),
 )
 
 
 def read_patient(view: View) -> Patient | None:
-    """The patient of the first PID in view; None if there is none or it tells nothing that could identify anyone."""
+    """The patient of the first PID in view; None if there is none or it tells nothing that could identify
+    anyone.
+    """
     pids = view.all("PID")
     if not pids:
         return None

@@ -11,23 +11,27 @@ from baton_formats.hl7v2.syntax import Syntax
 NULL = '""'
 MAX_FIELDS = 1000
 MAX_REPETITIONS = 1000
+_FIELDS_BEFORE_TYPE = 8
 HEADERS = frozenset(("MSH", "FHS", "BHS"))
 ENVELOPE = frozenset(("FHS", "BHS", "BTS", "FTS"))
-# Segment names of HL7 v2.1 to v2.9 that may be recognised without a separator, in lower case or behind blanks.
-KNOWN = frozenset(
-    "MSH MSA ERR SFT UAC EVN PID PD1 ARV ROL NK1 PV1 PV2 DB1 OBX AL1 DG1 DRG PR1 GT1 IN1 IN2 IN3 ACC UB1 UB2 PDA MRG "
-    "NTE ORC TQ1 TQ2 OBR SPM SAC CTD CTI BLG FT1 CON TXA RGS AIS AIG AIL AIP SCH APR RF1 AUT PRD PRT PRB GOL VAR PTH "
-    "RXA RXC RXD RXE RXG RXO RXR ODS ODT QAK QPD QRD QRF RCP RDF RDT DSC DSP FHS BHS BTS FTS IAM ADD ARQ BPO BTX "
-    "CDM CM0 CM1 CM2 CSP CSR CSS CNS ECD ECR EDU EQP EQU FAC GP1 GP2 INV IPC ISD LAN LCC LCH LDP LOC LRL MFA MFE MFI "
-    "NCK NDS NPU NSC NST OM1 OM2 OM3 OM4 OM5 OM6 OM7 ORG OVR PCR PEO PES PRA PRC PSH QID QRI RQ1 RQD SCD SCP SDD SID "
-    "SLT STF STZ TCC TCD URD URS VND".split()
-)
+# Segment names of HL7 v2.1 to v2.9 that may be recognised without a separator, in lower case or behind
+# blanks.
+_KNOWN_NAMES = """
+MSH MSA ERR SFT UAC EVN PID PD1 ARV ROL NK1 PV1 PV2 DB1 OBX AL1 DG1 DRG PR1 GT1 IN1 IN2 IN3 ACC UB1
+UB2 PDA MRG NTE ORC TQ1 TQ2 OBR SPM SAC CTD CTI BLG FT1 CON TXA RGS AIS AIG AIL AIP SCH APR RF1 AUT
+PRD PRT PRB GOL VAR PTH RXA RXC RXD RXE RXG RXO RXR ODS ODT QAK QPD QRD QRF RCP RDF RDT DSC DSP FHS
+BHS BTS FTS IAM ADD ARQ BPO BTX CDM CM0 CM1 CM2 CSP CSR CSS CNS ECD ECR EDU EQP EQU FAC GP1 GP2 INV
+IPC ISD LAN LCC LCH LDP LOC LRL MFA MFE MFI NCK NDS NPU NSC NST OM1 OM2 OM3 OM4 OM5 OM6 OM7 ORG OVR
+PCR PEO PES PRA PRC PSH QID QRI RQ1 RQD SCD SCP SDD SID SLT STF STZ TCC TCD URD URS VND
+"""
+KNOWN = frozenset(_KNOWN_NAMES.split())
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One segment. ``fields[n]`` is field n as sent (``fields[0]`` is the name; MSH-1 is the separator itself).
+    """One segment. ``fields[n]`` is field n as sent (``fields[0]`` is the name; MSH-1 is the separator
+    itself).
 
     ``ordinal`` counts the segments of this name in the message, from 1; ``position`` all segments, from 0.
     """
@@ -135,16 +139,20 @@ def _flattened(syntax: Syntax) -> Syntax:
 def split_segments(lines: list[str], syntax: Syntax) -> tuple[list[Segment], list[int]]:
     """The segments of one message and the positions of those that continued over a line break.
 
-    A line that does not start with a three-character name and the separator belongs to the segment before it. ``lines[0]`` is MSH.
+    A line that does not start with a three-character name and the separator belongs to the segment before
+    it. ``lines[0]`` is
+    MSH; a header too short to hold a type is damage, not continued: a type found on the next line would be
+    a guess.
     """
-    logical: list[list[str]] = []
-    for line in lines:
+    logical = [[lines[0]]]
+    stray = lines[0].count(syntax.field) < _FIELDS_BEFORE_TYPE
+    for line in lines[1:]:
         if line.isspace() or not line:
             continue
         named = _as_segment(line, syntax.field)
-        if named is not None or not logical:
-            logical.append([named or line])
-        else:
+        if named is not None:
+            logical.append([named])
+        elif len(logical) > 1 or not stray:
             logical[-1].append(line)
     counts: dict[str, int] = {}
     segments = []

@@ -20,7 +20,8 @@ _UNPRINTABLE = "".join(chr(code) for code in range(32) if chr(code) not in "\t\n
 class Syntax:
     """How one message is written: its separators and the character set its hex escapes are in.
 
-    A separator the sender did not declare is the empty string, and nothing is split by it. HL7 v2.5.1 section 2.5.4.
+    A separator the sender did not declare is the empty string, and nothing is split by it. HL7 v2.5.1
+    section 2.5.4.
     """
 
     field: str = "|"
@@ -50,16 +51,20 @@ class Syntax:
         return table | {ord("\n"): f"{mark}.br{mark}"}
 
     def decode(self, text: str) -> str:
-        """``text`` with its escapes resolved, once, in linear time. Unknown and unfinished escapes stay as they are.
+        """``text`` with its escapes resolved, once, in linear time. Unknown and unfinished escapes stay as
+        they are.
 
-        Highlighting (``\\H\\``, ``\\N\\``) carries no meaning of its own and goes; ``\\.br\\`` is a line break.
+        Highlighting (``\\H\\``, ``\\N\\``) carries no meaning of its own and goes; ``\\.br\\`` is a line
+        break.
         """
         if not self.escape or self.escape not in text:
             return text
         return "".join(self._decoded(text.split(self.escape)))
 
     def encode(self, text: str) -> str:
-        """``text`` as it may stand in a sub-component: separators, line breaks and control characters escaped."""
+        """``text`` as it may stand in a sub-component: separators, line breaks and control characters
+        escaped.
+        """
         escaped = text.translate(self._protected)
         mark = self.escape
         return f"{mark}X2222{mark}" if escaped == '""' else escaped
@@ -97,7 +102,9 @@ class Syntax:
         return "\n" * min(max(count, 1), 80) if command in ("br", "sp", "ce") else ""
 
     def _hex_run(self, parts: list[str], start: int) -> tuple[str, int] | None:
-        """Neighbouring ``\\X..\\`` escapes are one run of bytes: a character may be spread over several of them."""
+        """Neighbouring ``\\X..\\`` escapes are one run of bytes: a character may be spread over several
+        of them.
+        """
         pairs: list[str] = []
         at = start
         while at < len(parts) - 1 and (match := _HEX.fullmatch(parts[at])):
@@ -117,7 +124,8 @@ class Syntax:
 class Separators:
     """What MSH-1 and MSH-2 declare. ``syntax`` is None if no message can be read with them.
 
-    ``leaked`` marks the escaping of another program left in MSH-2; ``unusual`` standard characters in another order or number;
+    ``leaked`` marks the escaping of another program left in MSH-2; ``unusual`` standard characters in
+    another order or number;
     ``assumed`` an empty MSH-2.
     """
 
@@ -131,8 +139,10 @@ class Separators:
 def read_separators(field: str, declared: str, charset: str) -> Separators:
     """The syntax MSH-1 ``field`` and MSH-2 ``declared`` stand for.
 
-    Two to five characters in the order component, repetition, escape, sub-component, truncation. Where a sender uses only standard
-    characters but not in that order (``^&``, ``^&~\\``), each keeps its standard role: such senders dropped or shuffled
+    Two to five characters in the order component, repetition, escape, sub-component, truncation. Where a
+    sender uses only standard
+    characters but not in that order (``^&``, ``^&~\\``), all of them keep their standard roles: such
+    senders dropped or shuffled
     characters in MSH-2 and still write the body the usual way.
     """
     if not declared:
@@ -141,9 +151,11 @@ def read_separators(field: str, declared: str, charset: str) -> Separators:
         return Separators(_syntax(field, _LEAKED[declared], _POSITIONS, charset), leaked=True)
     if len(declared) > 5 or not _usable(field + declared):
         return Separators(None)
-    if STANDARD.startswith(declared[:4]) or field in _ROLES or not set(declared) <= _ROLES.keys():
+    if declared[:4] == STANDARD or field in _ROLES or not set(declared) <= _ROLES.keys():
         return Separators(_syntax(field, declared, _POSITIONS, charset), unusual=len(declared) < 4)
-    return Separators(_syntax(field, declared, tuple(_ROLES[char] for char in declared), charset), unusual=True)
+    left_out = "".join(char for char in STANDARD if char not in declared)
+    roles = tuple(_ROLES[char] for char in declared + left_out)
+    return Separators(_syntax(field, declared + left_out, roles, charset), unusual=True)
 
 
 def _usable(characters: str) -> bool:

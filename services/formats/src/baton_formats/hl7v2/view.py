@@ -32,7 +32,9 @@ class Place:
 
 @lru_cache(maxsize=1024)
 def place_of(text: str) -> Place:
-    """The place ``text`` names. Raises ValueError for anything else: places are written by us, not by senders."""
+    """The place ``text`` names. Raises ValueError for anything else: places are written by us, not by
+    senders.
+    """
     match = _PLACE.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} names no field")
@@ -42,7 +44,18 @@ def place_of(text: str) -> Place:
 class View:
     """The segments one fact is read from. Findings go into one list per message, shared by all its views."""
 
-    __slots__ = ("_by_name", "_context", "code", "envelope", "event", "findings", "segments", "shared", "syntax")
+    __slots__ = (
+        "_by_name",
+        "_context",
+        "code",
+        "envelope",
+        "event",
+        "findings",
+        "memo",
+        "segments",
+        "shared",
+        "syntax",
+    )
 
     def __init__(
         self,
@@ -55,7 +68,9 @@ class View:
         event: str,
         context: View | None = None,
     ) -> None:
-        """``code`` and ``event`` are MSH-9.1 and MSH-9.2; ``context`` answers for names that ``segments`` do not hold."""
+        """``code`` and ``event`` are MSH-9.1 and MSH-9.2; ``context`` answers for names that ``segments``
+        do not hold.
+        """
         self.segments = tuple(segments)
         self.syntax = syntax
         self.findings = findings
@@ -63,6 +78,7 @@ class View:
         self.code = code
         self.event = event
         self.shared: dict[str, Any] = context.shared if context else {}
+        self.memo: dict[str, Any] = {}
         self._context = context
         self._by_name: dict[str, list[Segment]] = {}
         for segment in self.segments:
@@ -93,7 +109,9 @@ class View:
         return found[0] if found else None
 
     def cells(self, place: str) -> Iterator[Cell]:
-        """Every non-empty repetition of a field, in all segments of that name. The null ``""`` is left out."""
+        """Every non-empty repetition of a field, in all segments of that name. The null ``""`` is left
+        out.
+        """
         where = place_of(place)
         for segment in self.all(where.segment):
             yield from self.cells_of(segment, where.field)
@@ -110,7 +128,9 @@ class View:
             return
         repetitions = raw.split(mark, MAX_REPETITIONS)
         if len(repetitions) > MAX_REPETITIONS:
-            self.note("too-many-repetitions", segment.place(number), f"only the first {MAX_REPETITIONS} were read")
+            self.note(
+                "too-many-repetitions", segment.place(number), f"only the first {MAX_REPETITIONS} were read"
+            )
         for repetition in repetitions[:MAX_REPETITIONS]:
             if repetition and repetition != NULL:
                 yield Cell(repetition, self.syntax, segment, number)
@@ -129,10 +149,12 @@ class View:
         return None
 
     def raw(self, place: str) -> str:
-        """A field of the first segment of that name, as sent."""
+        """A field as sent, of the first segment of that name that has it; empty if none has."""
         where = place_of(place)
-        segment = self.first(where.segment)
-        return segment.field(where.field) if segment else ""
+        for segment in self.all(where.segment):
+            if where.field < len(segment.fields) and segment.fields[where.field]:
+                return segment.fields[where.field]
+        return ""
 
     def note(self, code: str, where: str, detail: str, *, refusing: bool = False) -> None:
         """Record a doubt once. ``detail`` never repeats what the sender wrote about a person."""
@@ -142,30 +164,32 @@ class View:
                 self.findings.append(finding)
 
 
-def first(convert: Convert[T]) -> Read:
+def first(convert: Convert[T]) -> Callable[[View, FieldMapping], T | None]:
     """A reader of the first usable value, looking at ``path``, then at each of ``also``."""
 
     def read(view: View, mapping: FieldMapping) -> T | None:
         for place in (mapping.path, *mapping.also):
-            for cell in view.cells(place):
-                value = convert(cell, view)
-                if value is not None:
-                    return value
+            if view.raw(place):
+                for cell in view.cells(place):
+                    value = convert(cell, view)
+                    if value is not None:
+                        return value
         return None
 
     return read
 
 
-def every(convert: Convert[T]) -> Read:
+def every(convert: Convert[T]) -> Callable[[View, FieldMapping], tuple[T, ...]]:
     """A reader of all values of ``path`` and of each of ``also``, in that order, without repeats."""
 
     def read(view: View, mapping: FieldMapping) -> tuple[T, ...]:
         found: list[T] = []
         for place in (mapping.path, *mapping.also):
-            for cell in view.cells(place):
-                value = convert(cell, view)
-                if value is not None and value not in found:
-                    found.append(value)
+            if view.raw(place):
+                for cell in view.cells(place):
+                    value = convert(cell, view)
+                    if value is not None and value not in found:
+                        found.append(value)
         return tuple(found)
 
     return read
@@ -191,7 +215,9 @@ def whole_text(cell: Cell, view: View) -> str | None:
 
 
 def build(fields: Iterable[FieldMapping], view: View) -> dict[str, Any]:
-    """The values of a declaration's fields, ready to make a fact of. Fields that hold nothing are left out."""
+    """The values of a declaration's fields, ready to make a fact of. Fields that hold nothing are left
+    out.
+    """
     values: dict[str, Any] = {}
     for mapping in fields:
         if mapping.read is not None:

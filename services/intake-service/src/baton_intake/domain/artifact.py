@@ -20,7 +20,8 @@ class ArtifactStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One doubt about what was sent: a stable code, the place in the format's own notation, a sentence for a person.
+    """One doubt about what was sent: a stable code, the place in the format's own notation, a sentence for
+    a person.
 
     ``detail`` never repeats what was sent.
     """
@@ -34,8 +35,8 @@ class Finding:
 class Received:
     """One body of bytes as it came through a door, without the bytes.
 
-    ``sender`` is the client that proved itself, not a name within. ``message_id`` is what the sender calls this
-    message; empty where it has no name. ``sha256`` is of the exact bytes, lower case hexadecimal.
+    ``sender`` is the client that proved itself, not a name within. ``message_id`` is what the sender calls
+    this message; empty where it has no name. ``sha256`` is of the exact bytes, lower case hexadecimal.
     """
 
     sender: str
@@ -48,7 +49,14 @@ class Received:
 
     @classmethod
     def of(
-        cls, content: bytes, *, sender: str, format: str, media_type: str, trigger: str = "", message_id: str = ""
+        cls,
+        content: bytes,
+        *,
+        sender: str,
+        format: str,
+        media_type: str,
+        trigger: str = "",
+        message_id: str = "",
     ) -> Received:
         """What is to be known of these bytes."""
         return cls(

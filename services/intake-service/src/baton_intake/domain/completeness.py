@@ -42,8 +42,12 @@ _WANTED = (
 
 
 def completeness(request: ReferralRequest) -> Completeness:
-    """What the request has of what is wanted, weighted by how much its absence delays booking or the answer."""
+    """What the request has of what is wanted, weighted by how much its absence delays booking or the
+    answer.
+    """
     absent = [wanted for wanted in _WANTED if not wanted.is_there(request)]
     total = sum(wanted.weight for wanted in _WANTED)
     lost = sum(wanted.weight for wanted in absent)
-    return Completeness(score=round(100 * (total - lost) / total), missing=tuple(wanted.path for wanted in absent))
+    return Completeness(
+        score=round(100 * (total - lost) / total), missing=tuple(wanted.path for wanted in absent)
+    )

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 from baton_contracts.event_types import EventType
 from baton_contracts.lifecycle import Fact
-
 from baton_intake.domain.request import ExternalKey
 
 
@@ -17,9 +16,10 @@ from baton_intake.domain.request import ExternalKey
 class Act:
     """Somebody did something: who, on whose word, when in the world, and why.
 
-    ``by`` names a kind of party (staff, client, office, patient, service) and ``actor`` the opaque id under which
-    that party is known; ``assertion`` is a published code (human, partner_system, pms, system_inferred, policy);
-    ``reason`` is a published code; ``text`` is for people and never leaves the record.
+    ``by`` names a kind of party (staff, client, office, patient, service) and ``actor`` the opaque id under
+    which that party is known; ``assertion`` is a published code (human, partner_system, pms,
+    system_inferred, policy); ``reason`` is a published code; ``text`` is for people and never leaves the
+    record.
     """
 
     by: str

@@ -27,10 +27,11 @@ class NaturalKey:
 
 
 def office_key(office: Office) -> NaturalKey:
-    """The key of an office: its first good identifier with its first contact route, else its name with that route.
+    """The key of an office: its first good identifier with its first contact route, else its name with that
+    route.
 
-    Never the sending client, which may send for many offices: a note would reach the wrong one. An office that
-    changes its address makes a second one here; the two are merged by a person.
+    Never the sending client, which may send for many offices: a note would reach the wrong one. An office
+    that changes its address makes a second one here; the two are merged by a person.
     """
     route = first_route(office.telecom)
     address = _address(route) if route else ""
@@ -52,7 +53,9 @@ def is_reachable(office: Office) -> bool:
 
 
 def is_strong(key: ExternalKey) -> bool:
-    """Whether an identifier can tell one from another: it has a namespace, is no placeholder, and an NPI checks."""
+    """Whether an identifier can tell one from another: it has a namespace, is no placeholder, and an NPI
+    checks.
+    """
     value = key.value.strip()
     if not key.system.strip() or not value.strip("0-. "):
         return False
@@ -61,7 +64,8 @@ def is_strong(key: ExternalKey) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordKey:
-    """One record number of a patient as text to be made blind: ``number`` alone, and with who it is said to be.
+    """One record number of a patient as text to be made blind: ``number`` alone, and with who it is said to
+    be.
 
     The same number with another name or birth date is a conflict for a person, never a match.
     """
@@ -71,10 +75,12 @@ class RecordKey:
 
 
 def record_keys(patient: Patient) -> tuple[RecordKey, ...]:
-    """The keys of every strong identifier; ``person`` only where family name and full birth date are known."""
+    """Keys of every strong identifier; ``person`` only where family name and full birth date are known."""
     family, born = folded(patient.name.family), patient.birth_date
     who = f"{family}\x1f{born}" if family and _FULL_DATE.fullmatch(born) else None
-    numbers = dict.fromkeys(f"{key.system}\x1f{key.value.strip()}" for key in patient.identifiers if is_strong(key))
+    numbers = dict.fromkeys(
+        f"{key.system}\x1f{key.value.strip()}" for key in patient.identifiers if is_strong(key)
+    )
     return tuple(RecordKey(number=number, person=f"{number}\x1f{who}" if who else None) for number in numbers)
 
 

@@ -2,79 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from baton_intake.domain.identity import digits, folded
-from baton_intake.domain.request import HumanName, Patient
-
-_PREFIX = 3
+from baton_intake.domain.request import ExternalKey, HumanName, Patient
 
 
 @dataclass(slots=True, kw_only=True)
-class LookupTerm:
-    """One term under which a referral is found. ``term`` is plain here and stored only as a search token."""
+class LookupEntry:
+    """Some of a patient's names and numbers, each plain here and stored only as a search token.
+
+    Names stand with their birth date in ``family_birth`` too. A patient with two telephones has two entries.
+    """
 
     id: str
     referral_id: str
-    term: str | None
+    family: str | None = None
+    prefix: str | None = None
+    family_birth: str | None = None
+    phone: str | None = None
+    record_number: str | None = None
     version: int = 0
     events: list[Any] = field(default_factory=list)
 
 
-def lookup_terms(referral_id: str, patient: Patient) -> list[LookupTerm]:
-    """Every term of the patient, each once: names with and without birth date, phones, record numbers."""
+def lookup_entries(referral_id: str, patient: Patient) -> list[LookupEntry]:
+    """As few entries as hold every name, telephone and record number of the patient."""
+    families = dict.fromkeys(_family(name) for name in (patient.name, *patient.other_names))
+    phones = dict.fromkeys(
+        digits(point.value) for point in patient.telecom if point.system in ("phone", "sms")
+    )
+    numbers = dict.fromkeys(record_number(key) for key in patient.identifiers if key.value.strip())
+    rows = zip_longest(filter(None, families), filter(None, phones), numbers)
     return [
-        LookupTerm(id=f"{referral_id}.{number}", referral_id=referral_id, term=term)
-        for number, term in enumerate(patient_terms(patient), start=1)
+        LookupEntry(
+            id=f"{referral_id}.{number}",
+            referral_id=referral_id,
+            family=family,
+            prefix=family,
+            family_birth=family_birth(family, patient.birth_date) if family and patient.birth_date else None,
+            phone=phone,
+            record_number=record,
+        )
+        for number, (family, phone, record) in enumerate(rows, start=1)
     ]
 
 
-def patient_terms(patient: Patient) -> tuple[str, ...]:
-    """Every term by which this patient can be looked up, each once."""
-    return tuple(dict.fromkeys(_terms(patient)))
-
-
-def family_term(family: str) -> str:
-    """A family name."""
-    return f"family\x1f{folded(family)}"
-
-
-def prefix_term(family: str) -> str:
-    """The first three letters of a family name."""
-    return f"prefix\x1f{folded(family)[:_PREFIX]}"
-
-
-def birth_term(family: str, birth_date: str) -> str:
+def family_birth(family: str, birth_date: str) -> str:
     """A family name with a birth date as precise as it is known."""
-    return f"birth\x1f{folded(family)}\x1f{birth_date}"
+    return f"{folded(family)} {birth_date}"
 
 
-def phone_term(number: str) -> str:
-    """A telephone number, however it is written."""
-    return f"phone\x1f{digits(number)}"
-
-
-def number_term(system: str, value: str) -> str:
+def record_number(key: ExternalKey) -> str:
     """A record number in its system."""
-    return f"number\x1f{system}\x1f{value.strip()}"
+    return f"{key.system}|{key.value.strip()}"
 
 
-def _terms(patient: Patient) -> Iterable[str]:
-    for name in (patient.name, *patient.other_names):
-        yield from _name_terms(name, patient.birth_date)
-    for point in patient.telecom:
-        if point.system in ("phone", "sms") and digits(point.value):
-            yield phone_term(point.value)
-    for identifier in patient.identifiers:
-        if identifier.value.strip():
-            yield number_term(identifier.system, identifier.value)
-
-
-def _name_terms(name: HumanName, birth_date: str) -> Iterable[str]:
-    if folded(name.family):
-        yield family_term(name.family)
-        yield prefix_term(name.family)
-        if birth_date:
-            yield birth_term(name.family, birth_date)
+def _family(name: HumanName) -> str:
+    return folded(name.family)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 
 def is_npi(value: str) -> bool:
-    """Ten ASCII digits whose Luhn check digit holds with the prefix 80840 (45 CFR 162.406; CMS NPI standard)."""
+    """Ten ASCII digits whose Luhn check digit holds with the prefix 80840 (45 CFR 162.406; CMS NPI
+    standard).
+    """
     if len(value) != 10 or not (value.isascii() and value.isdigit()):
         return False
     doubled = (int(digit) * 2 for digit in value[-2::-2])

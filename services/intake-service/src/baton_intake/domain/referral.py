@@ -6,10 +6,8 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from baton_contracts.lifecycle import Fact, Lines, Position, RefusalCode, Verb, actions, refusal
-
+from baton_contracts.lifecycle import Fact, Lines, Position, RefusalCode, Verb, actions, reasons, refusal
 from baton_intake.domain.completeness import Completeness, completeness
 from baton_intake.domain.events import Act, ReferralAccepted, ReferralDeclined, ReferralReceived, RequestEvent
 from baton_intake.domain.identity import is_reachable
@@ -28,7 +26,9 @@ class Remark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """The patient as whoever delivers a note may fetch it. ``salt`` keeps the published hash from telling anything."""
+    """The patient as whoever delivers a note may fetch it. ``salt`` keeps the published hash from telling
+    anything.
+    """
 
     version: int
     salt: str
@@ -62,7 +62,9 @@ class NotNow(Exception):
     code = "illegal-transition"
 
     def __init__(self, why: str) -> None:
-        self.detail = f"{why[:1].upper()}{why[1:]}. Read the referral's actions: they say what is possible now."
+        self.detail = (
+            f"{why[:1].upper()}{why[1:]}. Read the referral's actions: they say what is possible now."
+        )
         super().__init__(self.detail)
 
 
@@ -173,6 +175,8 @@ class Referral:
         no = refusal(self.position, verb, reason=act.reason)
         if no is not None:
             raise (ReasonRefused if no.code in _ABOUT_THE_REASON else NotNow)(no.detail)
+        if act.reason is not None and act.reason not in reasons(verb):
+            raise ReasonRefused(f"{verb} takes no reason")
 
     def _record(self, event: RequestEvent, *, at: datetime) -> None:
         self.lines = self.lines.after(event.fact())

@@ -1,4 +1,6 @@
-"""The request as it came: who is referred, by whom, for what, and who pays. Values only, in the field's own words."""
+"""The request as it came: who is referred, by whom, for what, and who pays. Values only, in the field's own
+words.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class HumanName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactPoint:
-    """One way to reach somebody: a FHIR ContactPoint system (phone, email, fax, url, sms, ...) and the address."""
+    """One way to reach somebody: a FHIR ContactPoint system (phone, email, fax, url, sms, ...) and the
+    address.
+    """
 
     system: str
     value: str

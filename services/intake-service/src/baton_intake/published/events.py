@@ -1,4 +1,6 @@
-"""From what happened here to the events of line `request`: ids, codes, times, the office; nothing of the patient."""
+"""From what happened here to the events of line `request`: ids, codes, times, the office; nothing of the
+patient.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,6 @@ from baton_chassis.commands import Outgoing
 from baton_contracts import events as contract
 from baton_contracts.events import is_external_value
 from baton_contracts.topics import REFERRAL_EVENTS
-
 from baton_intake.domain import request as words
 from baton_intake.domain.events import Act, ReferralAccepted, ReferralDeclined, ReferralReceived, RequestEvent
 from baton_intake.domain.identity import is_strong
@@ -30,7 +31,7 @@ def outgoing(event: RequestEvent, referral: Referral) -> Outgoing:
     return Outgoing(
         type=told.type.value,
         topic=REFERRAL_EVENTS,
-        source=told.source,
+        source=told.stream,
         subject=referral.id,
         key=referral.id,
         data=told.body(),
@@ -44,7 +45,7 @@ def _received(event: ReferralReceived, referral: Referral) -> contract.Event:
     return contract.ReferralReceived(
         **_common(event.act, referral),
         external_ids=_keys(referral.names[1:]),
-        source_id=_key(referral.source),
+        source=_key(referral.source),
         office=_office(request.referrer.office),
         office_reference=request.referrer.reference or None,
         clinician=_clinician(request.referrer.clinician),
@@ -106,10 +107,12 @@ def _office(office: words.Office) -> contract.OfficeIdentity:
     )
 
 
-def _clinician(clinician: words.Clinician | None) -> contract.ExternalId | None:
-    if clinician is None or not clinician.npi:
+def _clinician(clinician: words.Clinician | None) -> contract.Clinician | None:
+    if clinician is None:
         return None
-    return contract.ExternalId(system=words.NPI_SYSTEM, value=clinician.npi)
+    npi = contract.ExternalId(system=words.NPI_SYSTEM, value=clinician.npi) if clinician.npi else None
+    name = " ".join((*clinician.name.given, clinician.name.family)).strip()
+    return contract.Clinician(identifier=npi, name=name if _OFFICE_TEXT.fullmatch(name) else None)
 
 
 def _coding(coding: words.Coding | None) -> contract.Coding | None:

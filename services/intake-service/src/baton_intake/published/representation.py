@@ -1,4 +1,4 @@
-"""How a referral and an artifact are shown to whoever may see them: plain JSON, as the native API promises."""
+"""How a referral and an artifact are shown to whoever may see them: plain JSON, as the native API has it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 from baton_contracts.events import Dataref
 from baton_contracts.lifecycle import Appointment
 from baton_contracts.topics import INTAKE
-
 from baton_intake.domain import request as words
 from baton_intake.domain.artifact import Artifact
 from baton_intake.domain.referral import Referral
@@ -70,7 +69,8 @@ def artifact_shown(artifact: Artifact) -> dict[str, Any]:
         "status": artifact.status.value,
         "referral_id": artifact.referral_id,
         "findings": [
-            {"code": finding.code, "where": finding.where, "detail": finding.detail} for finding in artifact.findings
+            {"code": finding.code, "where": finding.where, "detail": finding.detail}
+            for finding in artifact.findings
         ],
         "suggestions": [],
     }
@@ -96,7 +96,11 @@ def _standing(referral: Referral) -> dict[str, Any]:
 def _hold(hold: Any) -> dict[str, Any] | None:
     if hold is None:
         return None
-    return {"reason": hold.reason, "since": _time(hold.since), "until": _time(hold.until) if hold.until else None}
+    return {
+        "reason": hold.reason,
+        "since": _time(hold.since),
+        "until": _time(hold.until) if hold.until else None,
+    }
 
 
 def _appointment(appointment: Appointment | None) -> dict[str, Any] | None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
 from baton_chassis.doors import Body, Instant
 from baton_contracts.codes import Priority, RequestedDisposition
 from baton_intake.domain import request as words
+from baton_intake.domain.addresses import is_address
 from baton_intake.domain.identity import digits
 from baton_intake.domain.npi import is_npi
 from baton_intake.rest.text import (
@@ -20,12 +24,7 @@ from baton_intake.rest.text import (
     Reference,
     Said,
     System,
-    is_mailbox,
-    is_number,
-    is_url,
 )
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 _Many = Field(max_length=50)
 
@@ -46,7 +45,9 @@ class IdentifierBody(Body):
     @model_validator(mode="after")
     def _npi_checks(self) -> Self:
         if self.system == words.NPI_SYSTEM and not is_npi(self.value):
-            raise PydanticCustomError("not-an-npi", "Send ten digits whose check digit holds, or leave the NPI out.")
+            raise PydanticCustomError(
+                "not-an-npi", "Send ten digits whose check digit holds, or leave the NPI out."
+            )
         return self
 
     def key(self) -> words.ExternalKey:
@@ -88,10 +89,10 @@ class _Reachable(Body):
     use: Literal["", "home", "work", "temp", "old", "mobile"] = ""
 
     def _check(self, system: str) -> None:
-        fits = {"email": is_mailbox, "url": is_url}.get(system, is_number)
-        if not fits(self.value):
+        if not is_address(system, self.value):
             raise PydanticCustomError(
-                "not-an-address", "Send one e-mail address, one number or one http(s) URL, as the system says."
+                "not-an-address",
+                "Send one e-mail address, one number or one http(s) URL, as the system says.",
             )
 
 
@@ -138,8 +139,11 @@ class AddressBody(Body):
         """The same in the words of the domain; None where nothing was said."""
         said = words.Address(
             lines=tuple(line for line in self.lines if line.strip()),
-            city=self.city, state=self.state, postal_code=self.postal_code, country=self.country,
-        )  # fmt: skip
+            city=self.city,
+            state=self.state,
+            postal_code=self.postal_code,
+            country=self.country,
+        )
         return said if said != words.Address() else None
 
 
@@ -273,10 +277,16 @@ class NewReferral(Body):
         )
 
 
+class RedirectBody(IdentifierBody):
+    """Whom the patient was sent to instead, by a key that may be published."""
+
+    value: KeyValue
+
+
 class VerbBody(Body):
     """What every verb takes. ``reason`` is a published code; ``text`` is for people and stays sealed."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    reason: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")] | None = None
     text: FreeText = ""
     occurred_at: Instant | None = None
 
@@ -284,11 +294,13 @@ class VerbBody(Body):
 class DeclineBody(VerbBody):
     """A decline may name where the patient was sent instead."""
 
-    redirected_to: IdentifierBody | None = None
+    redirected_to: RedirectBody | None = None
 
 
 class PatientTerms(Body):
-    """Whom to look for: a family name, its first letters, a birth date with either, a phone or a record number."""
+    """Whom to look for: a family name, its first letters, a birth date with either, a phone or a record
+    number.
+    """
 
     family: Said | None = None
     family_prefix: Annotated[Said, Field(min_length=3)] | None = None

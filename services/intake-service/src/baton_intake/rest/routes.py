@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
 from baton_chassis.access import granted
 from baton_chassis.commands import Reply
 from baton_chassis.doors import Answer, Ask, Id, Instant, PageQuery, Routes
 from baton_contracts.lifecycle import Stage, State, reasons
 from baton_intake.commands import ReceiveReferral
 from baton_intake.domain.artifact import ArtifactStatus
+from baton_intake.domain.referral import Referral
 from baton_intake.domain.request import ExternalKey
 from baton_intake.published import artifact_shown, referral_shown
 from baton_intake.queries import Queries, Slice, Sought
@@ -22,7 +21,6 @@ from baton_intake.rest.views import (
     ReferralPage,
     ReferralView,
 )
-from pydantic import Field
 
 READ = "referrals:read"
 WRITE = "referrals:write"
@@ -57,9 +55,16 @@ def routes(queries: Queries) -> Routes:
 
 def _receiving(routes: Routes, queries: Queries) -> None:
     @routes.command(
-        "POST", "/v1/referrals", scope=WRITE, body=NewReferral, reply=ReferralView, idempotent=True, success=201, hot=True,
+        "POST",
+        "/v1/referrals",
+        scope=WRITE,
+        body=NewReferral,
+        reply=ReferralView,
+        idempotent=True,
+        success=201,
+        hot=True,
         summary="Take in a referral; the same source again shows the referral that is here.",
-    )  # fmt: skip
+    )
     async def receive(ask: Ask[NewReferral]) -> Reply:
         body = ask.body
         source = ExternalKey(system=body.source.system, value=body.source.id)
@@ -76,32 +81,52 @@ def _reading(routes: Routes, queries: Queries) -> None:
         return Answer(body=referral_shown(referral), version=referral.version)
 
     @routes.query(
-        "GET", "/v1/referrals", scope=READ, reply=ReferralPage, query=ReferralsQuery,
+        "GET",
+        "/v1/referrals",
+        scope=READ,
+        reply=ReferralPage,
+        query=ReferralsQuery,
         summary="List referrals, newest first; with updated_since in the order of their changes.",
-    )  # fmt: skip
+    )
     async def list_referrals(ask: Ask[None]) -> Answer:
         query: ReferralsQuery = ask.query
         said = {"stage": query.stage, "state": query.state, "office_id": query.office_id}
         filters = {name: str(value) for name, value in said.items() if value is not None}
-        return _page(await queries.referrals(
-            ask.caller.practice_id, filters=filters, updated_since=query.updated_since, after=query.after,
-            limit=query.limit,
-        ))  # fmt: skip
+        return _page(
+            await queries.referrals(
+                ask.caller.practice_id,
+                filters=filters,
+                updated_since=query.updated_since,
+                after=query.after,
+                limit=query.limit,
+            )
+        )
 
     @routes.query(
-        "POST", "/v1/referrals/search", scope=READ, reply=ReferralPage, body=PatientTerms,
+        "POST",
+        "/v1/referrals/search",
+        scope=READ,
+        reply=ReferralPage,
+        body=PatientTerms,
         summary="Find referrals by their patient, newest first.",
-    )  # fmt: skip
+    )
     async def search(ask: Ask[PatientTerms]) -> Answer:
         body = ask.body
         sought = Sought(
-            family=body.family or "", family_prefix=body.family_prefix or "", birth_date=body.birth_date, phone=body.phone,
+            family=body.family or "",
+            family_prefix=body.family_prefix or "",
+            birth_date=body.birth_date,
+            phone=body.phone,
             number=body.identifier.key() if body.identifier else None,
-        )  # fmt: skip
+        )
         return _page(await queries.search(ask.caller.practice_id, sought, after=body.after, limit=body.limit))
 
     @routes.query(
-        "GET", "/v1/referrals/{id}/actions", scope=READ, reply=ActionsView, summary="Show what this caller may do to it now."
+        "GET",
+        "/v1/referrals/{id}/actions",
+        scope=READ,
+        reply=ActionsView,
+        summary="Show what this caller may do to it now.",
     )
     async def actions(ask: Ask[None]) -> Answer:
         referral = await queries.referral(ask.caller.practice_id, ask.path["id"])
@@ -116,32 +141,55 @@ def _verb(routes: Routes, route: VerbRoute) -> None:
 
     ask_for_it.__name__ = route.verb.value.replace("-", "_")
     routes.command(
-        "POST", route.path, scope=WRITE, body=route.body, reply=ReferralView, idempotent=True,
-        refusals=("illegal-transition",), summary=route.summary,
-    )(ask_for_it)  # fmt: skip
+        "POST",
+        route.path,
+        scope=WRITE,
+        body=route.body,
+        reply=ReferralView,
+        idempotent=True,
+        refusals=("illegal-transition",),
+        summary=route.summary,
+    )(ask_for_it)
 
 
 def _artifacts(routes: Routes, queries: Queries) -> None:
     @routes.query(
-        "GET", "/v1/artifacts", scope=READ, reply=ArtifactPage, query=ArtifactsQuery,
+        "GET",
+        "/v1/artifacts",
+        scope=READ,
+        reply=ArtifactPage,
+        query=ArtifactsQuery,
         summary="List what other systems sent, newest first.",
-    )  # fmt: skip
+    )
     async def list_artifacts(ask: Ask[None]) -> Answer:
         query: ArtifactsQuery = ask.query
         page = await queries.artifacts(
-            ask.caller.practice_id, status=query.status, referral_id=query.referral_id, after=query.after, limit=query.limit
+            ask.caller.practice_id,
+            status=query.status,
+            referral_id=query.referral_id,
+            after=query.after,
+            limit=query.limit,
         )
         return Answer(body={"items": [artifact_shown(item) for item in page.items], "next": page.next})
 
-    @routes.query("GET", "/v1/artifacts/{id}", scope=READ, reply=ArtifactView, summary="Show one artifact without its bytes.")
+    @routes.query(
+        "GET",
+        "/v1/artifacts/{id}",
+        scope=READ,
+        reply=ArtifactView,
+        summary="Show one artifact without its bytes.",
+    )
     async def show_artifact(ask: Ask[None]) -> Answer:
         artifact = await queries.artifact(ask.caller.practice_id, ask.path["id"])
         return Answer(body=artifact_shown(artifact), version=artifact.version)
 
     @routes.raw(
-        "GET", "/v1/artifacts/{id}/content", scope=READ, produces=("application/octet-stream",),
+        "GET",
+        "/v1/artifacts/{id}/content",
+        scope=READ,
+        produces=("application/octet-stream",),
         summary="Give the bytes of an artifact exactly as they came.",
-    )  # fmt: skip
+    )
     async def artifact_content(ask: Ask[None]) -> Answer:
         artifact = await queries.artifact(ask.caller.practice_id, ask.path["id"])
         content = await queries.artifact_bytes(ask.caller.practice_id, artifact.id)
@@ -161,5 +209,5 @@ def _action(route: VerbRoute, id: str) -> dict[str, object]:
     }
 
 
-def _page(found: Slice[object]) -> Answer:
+def _page(found: Slice[Referral]) -> Answer:
     return Answer(body={"items": [referral_shown(item) for item in found.items], "next": found.next})

@@ -6,20 +6,15 @@ import re
 from datetime import datetime
 from typing import Annotated
 
-from baton_contracts.events import is_external_value
-from baton_intake.domain.npi import is_npi
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
+
+from baton_contracts.events import is_external_value
+from baton_intake.domain.npi import is_npi
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b\ufeff]")
 _CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b\ufeff]")
 _SYSTEM = re.compile(r"[!-~]{1,256}")
-_MAILBOX = re.compile(
-    r"(?=.{3,254}\Z)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
-    r"@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]"
-)
-_NUMBER = re.compile(r"(?=.{3,40}\Z)(?=(?:.*[0-9]){3})[0-9+(). /xX*#-]+")
-_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?")
 _DATE = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?")
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
@@ -28,7 +23,9 @@ _MOMENT = re.compile(
 
 def _one_line(text: str) -> str:
     if _CONTROL.search(text):
-        raise PydanticCustomError("unfit-character", "Leave out control and direction characters and line ends.")
+        raise PydanticCustomError(
+            "unfit-character", "Leave out control and direction characters and line ends."
+        )
     return text
 
 
@@ -52,7 +49,9 @@ def _system(text: str) -> str:
 
 def _external(text: str) -> str:
     if not is_external_value(text):
-        raise PydanticCustomError("not-a-key", "Send 1 to 128 printable ASCII characters without outer spaces.")
+        raise PydanticCustomError(
+            "not-a-key", "Send 1 to 128 printable ASCII characters without outer spaces."
+        )
     return text
 
 
@@ -62,7 +61,9 @@ def _external_or_empty(text: str) -> str:
 
 def _npi_or_empty(text: str) -> str:
     if text and not is_npi(text):
-        raise PydanticCustomError("not-an-npi", "Send ten digits whose check digit holds, or leave the NPI out.")
+        raise PydanticCustomError(
+            "not-an-npi", "Send ten digits whose check digit holds, or leave the NPI out."
+        )
     return text
 
 
@@ -85,21 +86,6 @@ def _moment_or_date(text: str) -> str:
 def is_partial_date(text: str) -> bool:
     """A FHIR date that exists: YYYY, YYYY-MM or YYYY-MM-DD."""
     return _DATE.fullmatch(text) is not None and _exists(text + "0001-01-01"[len(text) :])
-
-
-def is_mailbox(text: str) -> bool:
-    """Exactly one e-mail address (RFC 5321 dot-string at a domain with a dot), nothing that could become two."""
-    return _MAILBOX.fullmatch(text) is not None
-
-
-def is_number(text: str) -> bool:
-    """A telephone or fax number as people write it."""
-    return _NUMBER.fullmatch(text) is not None
-
-
-def is_url(text: str) -> bool:
-    """An absolute http or https URL without user information. It is shown, never dialled."""
-    return len(text) <= 2000 and _URL.fullmatch(text) is not None
 
 
 def _exists(text: str) -> bool:

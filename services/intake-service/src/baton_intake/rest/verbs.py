@@ -41,7 +41,10 @@ def _decline(id: str, body: DeclineBody) -> Command:
 VERBS = (
     VerbRoute(verb=Verb.ACCEPT, body=VerbBody, command=_accept, summary="Take the referral on."),
     VerbRoute(
-        verb=Verb.DECLINE, body=DeclineBody, command=_decline, summary="Do not take the referral, for a published reason."
+        verb=Verb.DECLINE,
+        body=DeclineBody,
+        command=_decline,
+        summary="Do not take the referral, for a published reason.",
     ),
 )
 """Every verb that is mounted, in the order in which actions are shown."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-
 from baton_chassis.doors import View
-
 
 
 class SourceView(View):

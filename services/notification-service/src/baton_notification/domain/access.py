@@ -1,4 +1,4 @@
-"""Who may see what on the office page: the link, the one-time code, the session. By the security clock only."""
+"""Who may see what on the office page: the link, the one-time code, the session; all by the security clock."""
 
 import hashlib
 import hmac
@@ -22,7 +22,7 @@ _CODE: Final = re.compile(r"[0-9]{8}")
 
 
 def digest(secret: str) -> str:
-    """How a handle or a cookie is kept: SHA-256, lower case hexadecimal. Both have 128 random bits or more."""
+    """How a handle or a cookie is kept: SHA-256, hexadecimal. Both have 128 random bits or more."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

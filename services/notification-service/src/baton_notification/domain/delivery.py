@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 from baton_notification.domain.ladder import ENDS, INFORMED, UNSENT, Status, follows
 from baton_notification.domain.refusals import NotPossibleNow
@@ -97,10 +97,6 @@ class DeliveryMoved:
     proof: str | None = None
 
 
-LATE_AFTER: Final = timedelta(days=4)
-"""A try whose worker vanished is repeated; this long after its creation even that stops."""
-
-
 @dataclass(slots=True)
 class Delivery:
     """A delivery and its history.
@@ -121,6 +117,7 @@ class Delivery:
     document: DocumentVersion | None = None
     body: bytes | None = None
     chain: str = ""
+    correlation: str = ""
     status: Status = Status.QUEUED
     trigger: str = "event"
     tries: int = 0

@@ -68,7 +68,7 @@ class WebhookEndpoint:
         """
         if self.payload is Payload.FULL and not (self.office_id and self.agreement):
             raise NotValid(
-                "Documents go only to an endpoint of one office, with the reference of the recorded agreement.",
+                "Documents go only to an endpoint of one office, with the reference of its agreement.",
                 pointer="/agreement",
             )
 

@@ -115,7 +115,8 @@ class Office:
             self.events.append(OfficeChanged(at, ("routes",)))
 
     def change(
-        self, *, at: datetime, name: str | None = None, identifiers: tuple[tuple[str, str], ...] | None = None,
+        self, *, at: datetime, name: str | None = None,
+        identifiers: tuple[tuple[str, str], ...] | None = None,
         routes: tuple[Route, ...] | None = None, time_zone: str | None = None,
         preferences: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip

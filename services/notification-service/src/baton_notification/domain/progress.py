@@ -3,7 +3,7 @@ documents.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -33,7 +33,8 @@ class SignedDocument:
     media_type: str
     content: ContentReference
     signed_at: datetime
-    delivered: bool = False
+    event_id: str
+    event_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +119,6 @@ class ReferralProgress:
     def take_back(self, document_id: str) -> None:
         """The note should not have gone out."""
         self.documents = tuple(one for one in self.documents if one.document.id != document_id)
-
-    def mark_delivered(self, document_id: str, version: int) -> None:
-        """The referrer has this version."""
-        self.documents = tuple(
-            replace(one, delivered=True)
-            if (one.document.id, one.document.version) == (document_id, version)
-            else one
-            for one in self.documents
-        )
 
     def document(self, document_id: str) -> SignedDocument | None:
         """The current version of a document that stands."""

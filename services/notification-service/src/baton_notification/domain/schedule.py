@@ -1,4 +1,4 @@
-"""When to try again: the schedule of the Standard Webhooks specification, spread so that nobody is stampeded."""
+"""When to try again: the schedule of the Standard Webhooks specification, spread against stampedes."""
 
 from datetime import timedelta
 from typing import Final

@@ -1,0 +1,1 @@
+"""What others can run against the lifecycle: vectors of the field's standards, translated."""

@@ -1,0 +1,96 @@
+"""What a fuzzer throws bytes at: each reader, with what must hold for any bytes whatever."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from baton_formats import ccda, fhir, hl7v2, xdm
+from baton_formats.findings import Outcome, ReadResult
+from baton_formats.hl7v2 import mllp
+from baton_formats.rendering import to_plain
+
+
+class Broken(AssertionError):
+    """Something that must hold for any bytes did not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One reader under test: its seeds by folder and ending, the longest input, and its tokens.
+
+    `tokens` is the pattern by which the mutator cuts an input into pieces that it may repeat, drop or exchange.
+    """
+
+    name: str
+    run: Callable[[bytes], None]
+    folders: tuple[str, ...]
+    suffixes: tuple[str, ...]
+    max_len: int
+    tokens: bytes
+
+
+def _sound(result: ReadResult) -> None:
+    """A result keeps its promises and can be printed."""
+    if (result.reason is not None) != (result.outcome is Outcome.REFUSED):
+        raise Broken("a reason stands exactly with a refusal")
+    if result.reason is not None and not result.reason.strip():
+        raise Broken("a refusal without words")
+    for finding in result.all_findings:
+        if not (finding.code and finding.detail):
+            raise Broken("a finding without code or words")
+    json.dumps([to_plain(message) for message in result.messages], ensure_ascii=False).encode()
+
+
+def read_hl7v2(body: bytes) -> None:
+    """Any bytes as a body of HL7 v2 messages."""
+    _sound(hl7v2.read(body))
+
+
+def read_fhir(body: bytes) -> None:
+    """Any bytes as FHIR JSON or XML."""
+    _sound(fhir.read(body))
+
+
+def read_ccda(body: bytes) -> None:
+    """Any bytes as a C-CDA document."""
+    _sound(ccda.read(body))
+
+
+def read_xdm(body: bytes) -> None:
+    """Any bytes as an XDM archive."""
+    _sound(xdm.read(body))
+
+
+def decode_mllp(stream: bytes) -> None:
+    """Any bytes on a connection: how the network cuts them must not matter."""
+    whole = _decoded(stream, len(stream) or 1)
+    for size in (1, 2, 7):
+        if _decoded(stream, size) != whole:
+            raise Broken(f"frames differ when the stream comes in pieces of {size}")
+
+
+def _decoded(stream: bytes, size: int) -> list[tuple[str, bytes]]:
+    decoder = mllp.FrameDecoder(max_frame=256)
+    found = [one for at in range(0, len(stream), size) for one in decoder.feed(stream[at : at + size])]
+    found += decoder.flush()
+    if decoder.waiting:
+        raise Broken("bytes are left after the end")
+    return [("frame" if isinstance(one, mllp.Frame) else one.reason, one.payload) for one in found]
+
+
+_TAGS: Final = rb"<[^<>]*>"
+_JSON: Final = rb'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+'
+
+TARGETS: Final = {
+    target.name: target
+    for target in (
+        Target("hl7v2", read_hl7v2, ("hl7v2-*",), (), 16_384, rb"[\r\n|^~&\\]+"),
+        Target("mllp", decode_mllp, ("hl7v2-rethink", "hl7v2-hapi"), (), 1_024, rb"[\x0b\x1c\r\n\x0c]"),
+        Target("fhir", read_fhir, ("fhir-*", "adversarial-json"), (".json", ".xml"), 32_768, _JSON),
+        Target("ccda", read_ccda, ("ccda-*", "fhir-360x", "adversarial-xml"), (".xml", ".ccd"), 65_536, _TAGS),
+        Target("xdm", read_xdm, ("ccda-onc-cures",), (".ZIP",), 32_768, rb"PK.."),
+    )
+}

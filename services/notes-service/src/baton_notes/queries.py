@@ -1,0 +1,94 @@
+"""Answers about notes, and their content for whoever delivers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from baton_chassis import cursor
+from baton_chassis.content import Content
+from baton_chassis.database import Statement
+from baton_chassis.errors import NotFound
+from baton_chassis.reads import Reader
+from baton_notes.commands import RecordNote
+from baton_notes.domain.note import Note, NoteContent, content_id
+from baton_notes.store import NOTES
+
+
+def _listing(*, by_referral: bool) -> Statement:
+    table = NOTES.table
+    conditions = [table.c.practice_id == bindparam("practice_id"), table.c.id > bindparam("after_id")]
+    if by_referral:
+        conditions.append(table.c.referral_id == bindparam("referral_id"))
+    return Statement(select(table).where(*conditions).order_by(table.c.id).limit(bindparam("limit")))
+
+
+_ALL = _listing(by_referral=False)
+_OF_REFERRAL = _listing(by_referral=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A note whose referral has not arrived."""
+
+    id: str
+    command: RecordNote
+
+
+class Queries:
+    """Reads of one practice's notes."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def note(self, practice_id: str, id: str) -> Note | Waiting:
+        """The note, also while it waits for its referral. Raises ``NotFound``."""
+        found = await self._reader.get(Note, practice_id, id)
+        if found is not None:
+            return found
+        waiting = await self._reader.waiting(practice_id, id)
+        if waiting is not None and isinstance(waiting.command, RecordNote):
+            return Waiting(id, waiting.command)
+        raise NotFound("There is no note of that id.")
+
+    async def content(self, practice_id: str, id: str) -> NoteContent:
+        """The bytes of the note's current edition. Raises ``NotFound``."""
+        note = await self._reader.get(Note, practice_id, id)
+        found = None
+        if note is not None:
+            found = await self._reader.get(NoteContent, practice_id, content_id(id, note.edition))
+        if found is None:
+            raise NotFound("There is no note of that id.")
+        return found
+
+    async def notes(
+        self, practice_id: str, *, referral_id: str | None, after: str | None, limit: int
+    ) -> tuple[list[Note], str | None]:
+        """One page, oldest first, and the cursor of the next (None at the end). Raises ``Invalid`` for a
+        cursor that is not ours.
+        """
+        place: dict[str, Any] = {"after_id": cursor.read(after, str)[0] if after else "", "limit": limit + 1}
+        if referral_id is None:
+            rows = await self._reader.select(Note, _ALL, practice_id, **place)
+        else:
+            rows = await self._reader.select(
+                Note, _OF_REFERRAL, practice_id, referral_id=referral_id, **place
+            )
+        following = cursor.write([rows[limit - 1].id]) if len(rows) > limit else None
+        return rows[:limit], following
+
+
+class Documents:
+    """The content of notes by claim check: ``baton_chassis.content.ContentSource`` for the kind `document`."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def read(self, practice_id: str, kind: str, id: str, version: int) -> Content | None:
+        """One edition of one note, or None."""
+        found = await self._reader.get(NoteContent, practice_id, content_id(id, version))
+        if found is None:
+            return None
+        return Content(media_type=found.media_type, body=found.body, sha256=found.sha256)

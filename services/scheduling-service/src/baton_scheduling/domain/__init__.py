@@ -1,0 +1,1 @@
+"""What scheduling knows: appointments, the visit, and where their referral stands."""
