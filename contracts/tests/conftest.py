@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A loaded machine is slow, not wrong: no deadline for one example, no complaint about slow generation.
+settings.register_profile("contracts", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("contracts")
 
 VECTORS = Path(__file__).parents[2] / ".." / "shared" / "data" / "vectors" / "vectors.tsv"
 

@@ -1,4 +1,4 @@
-"""The gate: red for every change that would break a consumer or a replay, green for an added optional field."""
+"""The gate: red for what would break a consumer or a replay, green for an added optional field."""
 
 import copy
 from collections.abc import Callable

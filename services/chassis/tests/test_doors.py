@@ -147,11 +147,19 @@ def parcel_routes() -> Routes:
         body=Verb,
         reply=ParcelView,
         idempotent=True,
+        success=201,
         hot=True,
     )
     async def send(ask: Ask[Verb]) -> Reply:
         """Send a parcel."""
         return await ask.submit(ReceiveParcel(id=ask.path["id"], name=ask.body.reason))
+
+    @routes.command(
+        "POST", "/v1/parcels/{id}/keep", scope="parcels:write", body=None, reply=ParcelView, idempotent=False
+    )
+    async def keep(ask: Ask[None]) -> Reply:
+        """Keep a parcel."""
+        return await ask.submit(ReceiveParcel(id=ask.path["id"], name=""))
 
     @routes.query("GET", "/v1/parcels", scope="parcels:read", query=ParcelQuery, reply=Page[ParcelView])
     async def listing(ask: Ask[None]) -> Answer:
@@ -176,6 +184,7 @@ def parcel_routes() -> Routes:
         accepts=("application/fhir+json",),
         produces=("application/fhir+json",),
         on_problem=as_outcome,
+        success=201,
     )
     async def fhir(ask: Ask[None]) -> Answer:
         """Take a parcel in, as FHIR."""
@@ -317,11 +326,21 @@ async def test_an_odd_idempotency_key_is_refused(house: House, key: Any) -> None
     assert not house.post.seen
 
 
-@pytest.mark.parametrize("etag", ["3", '"x"', 'W/"-1"', '"1", "2"', '"' + "9" * 40 + '"'])
+@pytest.mark.parametrize(
+    "etag", ['"x"', 'W/"-1"', 'W/""', '"' + "9" * 40 + '"', "3", '"1", "2"', "w/'3'", '"']
+)
 async def test_an_if_match_that_no_version_can_have_never_matches(house: House, etag: str) -> None:
     response = await house.ask("POST", "/v1/parcels", json={"name": "box"}, headers={"If-Match": etag})
 
-    problem(response, 412, "version-mismatch")
+    is_an_etag = etag.endswith('"') and etag.count('"') == 2
+    problem(response, *((412, "version-mismatch") if is_an_etag else (422, "validation-failed")))
+    assert not house.post.seen
+
+
+async def test_any_version_will_do_for_a_star(house: House) -> None:
+    await house.ask("POST", "/v1/parcels", json={"name": "box"}, headers={"If-Match": "*"})
+
+    assert house.post.seen[0][3] is None
 
 
 async def test_a_verb_needs_no_body(house: House) -> None:
@@ -616,10 +635,12 @@ async def test_a_defect_shows_nothing_and_logs_no_text(
     assert CANARY not in response.text + captured.out + captured.err
 
 
-async def test_a_reply_outside_its_model_is_a_defect_where_that_is_checked(house: House) -> None:
+async def test_a_reply_outside_its_declaration_is_a_defect_where_that_is_checked(house: House) -> None:
     house.post.decided = decided(Reply(body={"nome": "x"}))
-
     problem(await house.ask("POST", "/v1/parcels", json={"name": "a"}), 500, "internal")
+
+    house.post.decided = decided(Reply(kind="created", body={"id": PARCEL}))
+    problem(await house.ask("POST", f"/v1/parcels/{PARCEL}/keep"), 500, "internal")
 
 
 async def test_a_route_with_its_own_format_reads_raw_bytes_and_refuses_in_its_own_words(house: House) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry import trace as otel
 
 from baton_chassis import logs, metrics, mounting, problems, telemetry
 from baton_chassis.access import Principal
@@ -332,3 +334,38 @@ def test_a_valid_traceparent_is_read_and_written() -> None:
     assert trace.traceparent == TRACEPARENT
     assert telemetry.parse("01" + TRACEPARENT[2:] + "-later") == trace
     assert telemetry.parse(telemetry.fresh().traceparent) is not None
+
+
+class Recorder(otel.TracerProvider):
+    """An SDK in twenty lines: remembers what was started, and gives ids of its own."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[str, otel.SpanKind, int]] = []
+
+    def get_tracer(self, *_args: Any, **_kwargs: Any) -> otel.Tracer:
+        recorder = self
+
+        class Tracer(otel.NoOpTracer):
+            @contextmanager
+            def start_as_current_span(self, name: str, *args: Any, **kwargs: Any) -> Iterator[otel.Span]:  # type: ignore[override]
+                parent = otel.get_current_span(kwargs["context"]).get_span_context().trace_id
+                recorder.started.append((name, kwargs["kind"], parent))
+                yield otel.NonRecordingSpan(otel.SpanContext(parent or 7, 9, False, otel.TraceFlags(1)))
+
+        return Tracer()
+
+
+async def test_where_an_sdk_is_installed_its_spans_carry_the_trace(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder()
+    monkeypatch.setattr(otel, "get_tracer_provider", lambda: recorder)
+
+    known = await get(app, f"/v1/things/{new_id()}", traceparent=TRACEPARENT)
+    unknown = await get(app, f"/v1/things/{new_id()}")
+
+    assert known.headers["x-caller"] == "00-0af7651916cd43dd8448eb211c80319c-0000000000000009-01"
+    assert unknown.json()["id"] == f"{7:032x}"
+    assert [(name, kind) for name, kind, _ in recorder.started] == [
+        ("http.request", otel.SpanKind.SERVER)
+    ] * 2

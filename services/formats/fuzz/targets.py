@@ -65,20 +65,26 @@ def read_xdm(body: bytes) -> None:
 
 
 def decode_mllp(stream: bytes) -> None:
-    """Any bytes on a connection: how the network cuts them must not matter."""
-    whole = _decoded(stream, len(stream) or 1)
-    for size in (1, 2, 7):
-        if _decoded(stream, size) != whole:
-            raise Broken(f"frames differ when the stream comes in pieces of {size}")
+    """Any bytes on a connection: how the network cuts them must not change a frame or a rejection.
+
+    Beyond the frame limit noise may be reported in more or fewer pieces; frames may not differ even there.
+    """
+    for limit, frames_only in ((len(stream) + 1, False), (64, True)):
+        whole = _decoded(stream, len(stream) or 1, limit, frames_only)
+        for size in (1, 7):
+            if _decoded(stream, size, limit, frames_only) != whole:
+                raise Broken(f"frames differ when the stream comes in pieces of {size}")
 
 
-def _decoded(stream: bytes, size: int) -> list[tuple[str, bytes]]:
-    decoder = mllp.FrameDecoder(max_frame=256)
+def _decoded(stream: bytes, size: int, limit: int, frames_only: bool) -> list[tuple[str, bytes]]:
+    decoder = mllp.FrameDecoder(max_frame=limit)
     found = [one for at in range(0, len(stream), size) for one in decoder.feed(stream[at : at + size])]
     found += decoder.flush()
     if decoder.waiting:
         raise Broken("bytes are left after the end")
-    return [("frame" if isinstance(one, mllp.Frame) else one.reason, one.payload) for one in found]
+    frames = [("frame", one.payload) for one in found if isinstance(one, mllp.Frame)]
+    rejected = [(str(one.reason), one.payload) for one in found if isinstance(one, mllp.Rejection)]
+    return frames if frames_only else [*frames, *rejected]
 
 
 _TAGS: Final = rb"<[^<>]*>"
@@ -88,7 +94,7 @@ TARGETS: Final = {
     target.name: target
     for target in (
         Target("hl7v2", read_hl7v2, ("hl7v2-*",), (), 16_384, rb"[\r\n|^~&\\]+"),
-        Target("mllp", decode_mllp, ("hl7v2-rethink", "hl7v2-hapi"), (), 1_024, rb"[\x0b\x1c\r\n\x0c]"),
+        Target("mllp", decode_mllp, ("hl7v2-rethink", "hl7v2-hapi"), (), 256, rb"[\x0b\x1c\r\n\x0c]"),
         Target("fhir", read_fhir, ("fhir-*", "adversarial-json"), (".json", ".xml"), 32_768, _JSON),
         Target("ccda", read_ccda, ("ccda-*", "fhir-360x", "adversarial-xml"), (".xml", ".ccd"), 65_536, _TAGS),
         Target("xdm", read_xdm, ("ccda-onc-cures",), (".ZIP",), 32_768, rb"PK.."),

@@ -103,6 +103,15 @@ def test_two_documents_become_two_messages(clinical_document: Make) -> None:
     assert families == ["Testperson", "Otherperson"]
 
 
+def test_an_hl7_v2_message_beside_the_document_is_read_by_its_own_reader(clinical_document: Make) -> None:
+    order = (
+        b"MSH|^~\\&|PMS|SAMPLE|B|C|20260302101500||OMG^O19|M1|P|2.5.1\rPID|1||42^^^SAMPLE^MR||Testperson^Ada||19700102|F\r"
+        b"ORC|NW|R-1^PMS\rOBR|1|R-1^PMS||57133-1^Referral note^LN\r"
+    )
+    result = read(zipped((f"{_FOLDER}/ORDER.HL7", order), (f"{_FOLDER}/DOC1.XML", clinical_document())))
+    assert [message.type for message in result.messages] == ["OMG^O19", "ClinicalDocument"]
+
+
 def test_a_pdf_is_kept_for_the_patient_of_the_metadata() -> None:
     result = read(
         zipped((f"{_FOLDER}/METADATA.XML", metadata("LETTER.PDF")), (f"{_FOLDER}/LETTER.PDF", b"%PDF-1.4 x"))

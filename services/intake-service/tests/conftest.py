@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from baton_chassis.clock import FixedClock
 from baton_chassis.testing.harness import Harness, harness
 from baton_intake.app import DEFINITION
@@ -17,8 +18,14 @@ NOW = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
 REFERRAL: dict[str, Any] = {
     "source": {"system": "urn:example:pms", "id": "R-1001"},
     "priority": "urgent",
-    "specialty": {"system": "http://nucc.org/provider-taxonomy", "code": "207RC0000X", "display": "Cardiology"},
-    "reasons": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "I25.10", "display": "Heart disease"}],
+    "specialty": {
+        "system": "http://nucc.org/provider-taxonomy",
+        "code": "207RC0000X",
+        "display": "Cardiology",
+    },
+    "reasons": [
+        {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "I25.10", "display": "Heart disease"}
+    ],
     "reason_text": "Chest pain on stairs",
     "question": "Is stress testing needed before surgery?",
     "requested_disposition": "return_patient",
@@ -28,7 +35,13 @@ REFERRAL: dict[str, Any] = {
         "birth_date": "1970-01-01",
         "gender": "female",
         "telecom": [{"system": "phone", "value": "+1 (404) 555-0142", "use": "mobile"}],
-        "address": {"lines": ["1 Invented Way"], "city": "Nowhere", "state": "GA", "postal_code": "30302", "country": "US"},
+        "address": {
+            "lines": ["1 Invented Way"],
+            "city": "Nowhere",
+            "state": "GA",
+            "postal_code": "30302",
+            "country": "US",
+        },
     },
     "referrer": {
         "office": {

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from baton_chassis.testing.harness import Harness
 
 Json = dict[str, Any]

@@ -188,4 +188,4 @@ def sample_fact(event_type: EventType) -> Fact:
     if subject == "note":
         version = 2 if event_type is EventType.NOTE_CORRECTED else 1
         attributes = dict(document(REPORT, DocumentKind.FINAL, version))
-    return _fact(event_type, to="accepted", ack="explicit", **attributes)
+    return Fact(event_type, MOMENT, None, "human", {"to": "accepted", "ack": "explicit", **attributes})

@@ -79,12 +79,13 @@ class Ask(Generic[B]):
 
     ``body`` is the validated model (None where none is declared), ``query`` the validated parameters or None,
     ``raw`` the bytes of the body, ``path`` the parameters of the path (ids are canonical), ``headers`` by
-    lower-case name. On a public route ``caller`` has no practice: name one in ``submit``.
+    lower-case name, ``method`` as it was asked (a GET route also answers HEAD, which must change nothing). On a
+    public route ``caller`` has no practice: name one in ``submit``.
     """
 
     __slots__ = (
-        "_doorway", "_key", "_submitted", "body", "caller", "headers", "if_match", "path", "query", "raw",
-        "replayed", "url_query",
+        "_doorway", "_key", "_submitted", "body", "caller", "headers", "if_match", "method", "path", "query",
+        "raw", "replayed", "url_query",
     )  # fmt: skip
 
     def __init__(
@@ -100,10 +101,12 @@ class Ask(Generic[B]):
         url_query: str,
         key: IdempotencyKey | None,
         if_match: int | None,
+        method: str = "GET",
     ) -> None:
         self._doorway, self._key, self._submitted = doorway, key, 0
         self.caller, self.body, self.query, self.path = caller, body, query, path
         self.headers, self.raw, self.url_query, self.if_match = headers, raw, url_query, if_match
+        self.method = method
         self.replayed = False
 
     @property

@@ -11,6 +11,8 @@ from sqlalchemy import TypeDecorator
 def render_type(kind: str, thing: Any, _context: Any) -> str | Literal[False]:
     """Alembic's ``render_item``: ``database.Instant()`` for our decorators, its own way for everything
     else."""
+    if kind == "type" and type(thing).__name__ == "AutoString":  # SQLModel's own name for a plain text
+        return "sa.String()"
     ours = (
         kind == "type" and isinstance(thing, TypeDecorator) and type(thing).__module__.startswith(__package__)
     )

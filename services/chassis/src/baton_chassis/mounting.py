@@ -28,7 +28,8 @@ log = logs.get("doors")
 
 _STATUS = {"done": 200, "existing": 200, "created": 201, "waiting": 202}
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_ETAG = re.compile(r'(?:W/)?"([0-9]{1,18})"')
+_ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
+_OUR_ETAG = re.compile(r'(?:W/)?"([0-9]{1,18})"')
 _TEXT = re.compile(r"[^\x00-\x1f\x7f]{1,512}")
 _ALWAYS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 """On every answer unless the door says otherwise: answers hold patient data, so nobody between may keep
@@ -110,7 +111,7 @@ class Door:
         return Ask(
             doorway=self._doorway, caller=caller, body=body, query=query, path=request.path_params,
             headers=headers, raw=raw, url_query=url_query, key=self._key(request, url_query, raw),
-            if_match=_if_match(headers.get("if-match")),
+            if_match=_if_match(headers.get("if-match")), method=request.method,
         )  # fmt: skip
 
     async def _caller(self, request: Request) -> Caller:
@@ -222,9 +223,12 @@ class Door:
         return response
 
     def _check_reply(self, answer: Answer, content: bytes | None) -> None:
-        model = self._declared.reply
-        if self._doorway.check_replies and model is not None and content is not None and answer.status < 300:
-            model.model_validate_json(content)
+        declared = self._declared
+        if not self._doorway.check_replies or declared.reply is None or answer.status >= 300:
+            return
+        if answer.status not in (declared.success, *((200, 202) if declared.kind == "command" else ())):
+            raise UndeclaredAnswer(f"{declared.method} {declared.path} does not declare {answer.status}")
+        declared.reply.model_validate_json(content or b"")
 
     def _refusal(self, error: Exception, request: Request) -> Response:
         problem = problems.problem_for(error, known=self._known)
@@ -233,6 +237,10 @@ class Door:
             problem = problems.named("internal")
         media_type, body = self._declared.on_problem(problem, request.headers.get("accept", ""))
         return _written(problem, media_type, body)
+
+
+class UndeclaredAnswer(Exception):
+    """A handler answered with a status that its declaration does not name; only where answers are checked."""
 
 
 class _UnsupportedMediaType(Refused):
@@ -248,11 +256,14 @@ def _too_large(limit: int) -> Refused:
 
 
 def _if_match(header: str | None) -> int | None:
-    if header is None or header.strip() == "*":
+    """The version named (RFC 9110, 13.1.1). Ours are weak, and compared by number; one we never gave out is old."""
+    if header is None or header == "*":
         return None
-    found = _ETAG.fullmatch(header.strip())
+    if not _ETAG.fullmatch(header):
+        raise Invalid([Fault("", "invalid-if-match", "Send the one ETag of the thing as it was read.")])
+    found = _OUR_ETAG.fullmatch(header)
     if found is None:
-        raise Refused("Send the ETag of the thing as it was read.", code="version-mismatch")
+        raise Refused("The thing has no such version. Read it again and repeat.", code="version-mismatch")
     return int(found[1])
 
 

@@ -160,11 +160,12 @@ def _inline(shape: Any, root: Mapping[str, Any]) -> Any:
 
 
 def _header_parameters(declared: RouteDeclaration) -> list[dict[str, Any]]:
-    said = []
+    said: list[tuple[str, dict[str, Any]]] = []
     if declared.idempotent:
-        said.append(("Idempotency-Key", {"type": "string", "minLength": 1, "maxLength": 255}))
+        said.append(("Idempotency-Key", {"type": "string", "pattern": r"^[\x21-\x7e]{1,255}$"}))
     if declared.kind == "command":
-        said.append(("If-Match", {"type": "string", "examples": ['W/"3"']}))
+        etag = r'^(\*|(W/)?"[\x21\x23-\x7e]*")$'
+        said.append(("If-Match", {"type": "string", "pattern": etag, "examples": ['W/"3"']}))
     return [{"name": name, "in": "header", "required": False, "schema": schema} for name, schema in said]
 
 
@@ -174,7 +175,7 @@ def _responses(declared: RouteDeclaration) -> dict[str, Any]:
         answers["200"] = answers["202"] = answers[str(declared.success)]
     if declared.documented:
         for kind in _possible(declared):
-            answers.setdefault(str(kind.status), _refused(kind))
+            answers.setdefault(str(kind.status), _refused(kind, declared))
     return answers
 
 
@@ -213,11 +214,11 @@ def _possible(declared: RouteDeclaration) -> list[problems.ProblemType]:
     return [*(problems.STANDARD[code] for code in codes), *declared.refusals]
 
 
-def _refused(kind: problems.ProblemType) -> dict[str, Any]:
-    said: dict[str, Any] = {
-        "description": kind.title,
-        "content": {problems.MEDIA_TYPE: {"schema": _PROBLEM_REF}},
-    }
+def _refused(kind: problems.ProblemType, declared: RouteDeclaration) -> dict[str, Any]:
+    content: dict[str, Any] = {problems.MEDIA_TYPE: {"schema": _PROBLEM_REF}}
+    if declared.on_problem is not problems.as_json:
+        content = {**{media_type: {} for media_type in declared.produces}, **content}
+    said: dict[str, Any] = {"description": kind.title, "content": content}
     header = {401: "WWW-Authenticate", 403: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}.get(
         kind.status
     )

@@ -29,6 +29,7 @@ from baton_chassis.ids import Ids
 from baton_chassis.keys import StoredKeys
 from baton_chassis.log.port import EventLog
 from baton_chassis.mounting import mount, new_app
+from baton_chassis.practices import Practices
 from baton_chassis.reads import Reader, UnitSnapshot
 from baton_chassis.relay import Relay
 from baton_chassis.repository import Repository
@@ -94,6 +95,7 @@ class Environment:
     root_keys: RootKeys
     admit: Admit
     contents: ContentClient
+    practices: Practices
     process: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
 
 

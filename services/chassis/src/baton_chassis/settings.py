@@ -159,7 +159,8 @@ class ChassisSettings(BaseSettings):
     @classmethod
     def _bases(cls, value: Mapping[str, str]) -> Mapping[str, str]:
         if not all(
-            re.fullmatch(r"[a-z]+", owner) and _is_url(url, ("http", "https")) for owner, url in value.items()
+            re.fullmatch(r"[a-z]+(-[a-z]+)*", owner) and _is_url(url, ("http", "https"))
+            for owner, url in value.items()
         ):
             raise ValueError("write owner=http://host:port, several with commas between them")
         return {owner: url.rstrip("/") for owner, url in value.items()}

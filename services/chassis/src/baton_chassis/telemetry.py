@@ -69,15 +69,30 @@ def span(name: str, *, parent: Trace | None, kind: otel.SpanKind = otel.SpanKind
     The ids come from the OpenTelemetry SDK where one is installed, else they are made here, so that problems,
     logs and events name one trace in either case. ``name`` is a fixed word or a route template.
     """
-    tracer = otel.get_tracer("baton_chassis")
-    with tracer.start_as_current_span(
-        name, context=_context(parent), kind=kind, record_exception=False, set_status_on_exception=True
-    ) as started:
-        token = _current.set(_place(started.get_span_context(), parent))
-        try:
-            yield _current.get() or fresh()
-        finally:
-            _current.reset(token)
+    if isinstance(otel.get_tracer_provider(), otel.ProxyTracerProvider):  # no SDK: nothing would be recorded
+        with _standing_at(_next(parent)) as here:
+            yield here
+        return
+    with (
+        otel.get_tracer("baton_chassis").start_as_current_span(
+            name, context=_context(parent), kind=kind, record_exception=False
+        ) as started,
+        _standing_at(_place(started.get_span_context(), parent)) as here,
+    ):
+        yield here
+
+
+@contextmanager
+def _standing_at(here: Trace) -> Iterator[Trace]:
+    token = _current.set(here)
+    try:
+        yield here
+    finally:
+        _current.reset(token)
+
+
+def _next(parent: Trace | None) -> Trace:
+    return fresh() if parent is None else Trace(parent.trace_id, secrets.token_hex(8), parent.sampled)
 
 
 def _context(parent: Trace | None) -> Context | None:
@@ -93,6 +108,4 @@ def _context(parent: Trace | None) -> Context | None:
 def _place(started: otel.SpanContext, parent: Trace | None) -> Trace:
     if started.is_valid and (parent is None or f"{started.span_id:016x}" != parent.span_id):
         return Trace(f"{started.trace_id:032x}", f"{started.span_id:016x}", started.trace_flags.sampled)
-    if parent is None:
-        return fresh()
-    return Trace(parent.trace_id, secrets.token_hex(8), parent.sampled)
+    return _next(parent)

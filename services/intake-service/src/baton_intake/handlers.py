@@ -76,7 +76,9 @@ async def decline_referral(command: DeclineReferral, work: Work) -> Reply:
 
 
 async def receive_message(command: ReceiveMessage, work: Work) -> Reply:
-    """Keep a message and take in its referral. The same message again changes nothing and is answered alike."""
+    """Keep a message and take in its referral. The same message again changes nothing and is answered
+    alike.
+    """
     artifact = await _new_artifact(command, work)
     if artifact is None:
         return await _answered_before(command, work)
@@ -147,8 +149,8 @@ async def _patient_id(keys: tuple[BlindKey, ...], work: Work) -> tuple[str, bool
     for key in keys:
         bound = await work.claim("patient", "number", key.number, patient_id)
         if key.person:
-            named = await work.claim("patient", "person", key.person, patient_id)
-            conflict |= patient_id not in (bound, named)
+            await work.claim("patient", "person", key.person, patient_id)
+            conflict |= bound != patient_id
     return patient_id, conflict
 
 

@@ -132,7 +132,9 @@ class ResendDelivery(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordAttempt(Command):
-    """What one try to send came to. ``chance`` in [0, 1) spreads the next one, ``wish_seconds`` is a Retry-After."""
+    """What one try to send came to. ``chance`` in [0, 1) spreads the next one, ``wish_seconds`` is a
+    Retry-After.
+    """
 
     location: ClassVar[str] = "/v1/deliveries/{id}"
 
@@ -156,7 +158,8 @@ class NoteOpened(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendCode(Command):
-    """Send a code to the office's address on file. The id is the office's; ``at`` is by the security clock."""
+    """Send a code to the office's address on file. The id is the office's; ``at`` is by the security clock.
+    """
 
     link_id: str
     browser: str
@@ -185,7 +188,9 @@ class ContinueSession(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteCardShown(Command):
-    """The patient's name was shown on the page. The id is the referral's; this leaves an audit row and no more."""
+    """The patient's name was shown on the page. The id is the referral's; this leaves an audit row and no
+    more.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,8 +205,8 @@ class ProveFetched(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcknowledgeReceipt(Command):
-    """The office says: we have this. ``documents`` are (id, version) as they were shown; only an identified person
-    can confirm those.
+    """The office says: we have this. ``documents`` are (id, version) as they were shown; only an identified
+    person can confirm those.
     """
 
     location: ClassVar[str] = "/v1/acknowledgements/{id}"
@@ -211,3 +216,14 @@ class AcknowledgeReceipt(Command):
     identified: bool
     documents: tuple[tuple[str, int], ...]
     delivery_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureMail(Command):
+    """Keep a mail instead of sending it, in development."""
+
+    to: str
+    subject: str
+    headers: Mapping[str, str]
+    text: str
+    html: str

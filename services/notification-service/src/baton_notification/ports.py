@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from baton_notification.domain.delivery import Delivery, Verdict
+from baton_notification.domain.mailbox import CapturedMail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +19,8 @@ class Claimed:
 
 
 class DueDeliveries(Protocol):
-    """The deliveries of all practices that wait for a worker. Several workers and processes may ask at once."""
+    """The deliveries of all practices that wait for a worker. Several workers and processes may ask at once.
+    """
 
     async def next_due(self, *, shut: frozenset[str]) -> datetime | None:
         """When the next one is due, lanes in ``shut`` left out; None when nothing waits."""
@@ -49,6 +51,7 @@ class Mail:
 
     message_id: str
     to: str
+    sender_name: str
     subject: str
     text: str
     html: str
@@ -59,6 +62,22 @@ class MailChannel(Protocol):
 
     async def send(self, practice_id: str, mail: Mail) -> Result:
         """One try; never raises for what the other side did."""
+        ...
+
+
+class Handles(Protocol):
+    """Whose page a handle opens: the one question that is asked before a practice is known."""
+
+    async def find(self, handle: str) -> tuple[str, str] | None:
+        """(practice, link id), None for a handle that nobody has."""
+        ...
+
+
+class Mailbox(Protocol):
+    """Captured mail, in development."""
+
+    async def newest(self, most: int) -> list[CapturedMail]:
+        """The newest first, of all practices."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""From what happened here to the events of line `notices` and of offices: ids, codes, times, never an address."""
+"""From what happened here to the events of line `notices` and of offices: ids, codes, times, no address."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Where offices, deliveries and access to the page are kept: tables, rows, and the claiming of what is due."""
+"""Where offices, deliveries and access to the page are kept: tables, rows, the claiming of what is due."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -32,6 +33,7 @@ from baton_notification.domain.delivery import (
 )
 from baton_notification.domain.endpoint import Format, Payload, Secret, WebhookEndpoint
 from baton_notification.domain.ladder import UNSENT, Status
+from baton_notification.domain.mailbox import CapturedMail
 from baton_notification.domain.office import Office, Route
 from baton_notification.domain.progress import ContentReference, ReferralProgress, SignedDocument
 from baton_notification.ports import Claimed
@@ -72,14 +74,16 @@ class ProgressRow(Base, table=True):
 
 
 class DeliveryRow(Base, table=True):
-    """A delivery. ``due_at`` is when a worker may take it, also while another has it. One per event, route, kind."""
+    """A delivery. ``due_at`` is when a worker may take it, also while another has it. One per event, route,
+    kind.
+    """
 
     __tablename__ = "delivery"
     __table_args__ = (
         UniqueConstraint("practice_id", "event_id", "route_id", "kind"),
         Index("delivery_due", "due_at"),
         Index("delivery_chain", "practice_id", "chain", "status"),
-        Index("delivery_referral", "practice_id", "referral_id", "kind"),
+        Index("delivery_referral", "practice_id", "referral_id", "id"),
         Index("delivery_office", "practice_id", "office_id", "status"),
     )
 
@@ -411,6 +415,18 @@ def _access_from_row(row: Row) -> OfficeAccess:
     return OfficeAccess(id=row["id"], **_fields(_ACCESS.validate_json(row["codes"])))
 
 
+_MAIL_FIELDS = ("to", "subject", "headers", "text", "html")
+
+
+def _mail_to_row(mail: CapturedMail) -> Mapping[str, Any]:
+    content = {name: getattr(mail, name) for name in _MAIL_FIELDS}
+    return {"received_at": mail.received_at, "mail": {**content, "headers": dict(mail.headers)}}
+
+
+def _mail_from_row(row: Row) -> CapturedMail:
+    return CapturedMail(id=row["id"], received_at=row["received_at"], **row["mail"])
+
+
 _SESSION_COLUMNS = ("office_id", "route_id", "started_at", "seen_at", "ended_at")
 
 
@@ -477,7 +493,53 @@ REPOSITORIES: dict[type, Repository[Any]] = {
         to_row=_acknowledgement_to_row,
         from_row=_acknowledgement_from_row,
     ),
+    CapturedMail: Repository(
+        aggregate=CapturedMail, model=MailRow, to_row=_mail_to_row, from_row=_mail_from_row
+    ),
 }
+
+
+def _listing(table: Any, *conditions: Any) -> Statement:
+    """A page of a table in the order of ids, behind the id ``last``."""
+    return Statement(
+        select(table)
+        .where(
+            table.c.practice_id == bindparam("practice_id"),
+            table.c.id > bindparam("last"),
+            *conditions,
+        )
+        .order_by(table.c.id)
+        .limit(bindparam("most"))
+    )
+
+
+@cache
+def _filtered(model: type[SQLModel], names: tuple[str, ...]) -> Statement:
+    table = model.__table__  # type: ignore[attr-defined]
+    equal = [table.c[name] == bindparam(name) for name in names]
+    shown = [table.c.kind != Kind.CODE.value] if model is DeliveryRow else []
+    return _listing(table, *equal, *shown)
+
+
+def deliveries_where(names: tuple[str, ...]) -> Statement:
+    """Deliveries filtered by these columns; codes are left out."""
+    return _filtered(DeliveryRow, names)
+
+
+def acknowledgements_where(names: tuple[str, ...]) -> Statement:
+    """Acknowledgements filtered by these columns."""
+    return _filtered(AcknowledgementRow, names)
+
+
+OFFICES = _listing(OfficeRow.__table__)  # type: ignore[attr-defined]
+_W = WebhookRow.__table__  # type: ignore[attr-defined]
+WEBHOOKS = _listing(_W, _W.c.deleted.is_(False))
+_L = LinkRow.__table__  # type: ignore[attr-defined]
+LINK_OF_REFERRAL = Statement(
+    select(_L)
+    .where(_L.c.practice_id == bindparam("practice_id"), _L.c.referral_id == bindparam("referral_id"))
+    .order_by(_L.c.id)
+)
 
 _D = DeliveryRow.__table__  # type: ignore[attr-defined]
 _UNSENT = [status.value for status in UNSENT]
@@ -541,8 +603,8 @@ _NEXT_DUE = Statement(
 
 
 class DueRows:
-    """What is due, over the table of deliveries. A claim raises the row's version, so that nobody who read it before
-    can write over it; on PostgreSQL rows that another worker is claiming are passed over.
+    """What is due, over the table of deliveries. A claim raises the row's version, so that nobody who read it
+    before can write over it; on PostgreSQL rows that another worker is claiming are passed over.
     """
 
     def __init__(self, *, database: Database, keyring: Keyring, new_id: Ids) -> None:
@@ -577,13 +639,12 @@ class DueRows:
         ]
 
 
-_L = LinkRow.__table__  # type: ignore[attr-defined]
 _PRACTICE_OF_HANDLE = Statement(
     select(_L.c.practice_id, _L.c.id).where(_L.c.handle_digest == bindparam("handle_digest"))
 )
 
 
-class Handles:
+class HandleRows:
     """Finds whose page a handle opens: the one question that is asked before a practice is known."""
 
     def __init__(self, database: Database) -> None:
@@ -594,3 +655,19 @@ class Handles:
         async with self._database.reading(None) as session:
             rows = await session.fetch(_PRACTICE_OF_HANDLE, handle_digest=digest(handle))
         return (rows[0]["practice_id"], rows[0]["id"]) if rows else None
+
+
+_M = MailRow.__table__  # type: ignore[attr-defined]
+_NEWEST_MAIL = Statement(select(_M).order_by(_M.c.received_at.desc(), _M.c.id.desc()).limit(bindparam("most")))
+
+
+class MailboxRows:
+    """The captured mail of all practices of a development installation."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def newest(self, most: int) -> list[CapturedMail]:
+        """The newest first."""
+        async with self._database.reading(None) as session:
+            return [_mail_from_row(row) for row in await session.fetch(_NEWEST_MAIL, most=most)]

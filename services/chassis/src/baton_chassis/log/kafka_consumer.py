@@ -66,6 +66,7 @@ class KafkaConsumer:
         self._holding = False
         self._giving_back = asyncio.Lock()
         self._generation = 0
+        self._joined = asyncio.Event()
         self._flowing = asyncio.Event()
         self._failure: BaseException | None = None
 
@@ -82,6 +83,7 @@ class KafkaConsumer:
         try:
             async with asyncio.timeout(times.rebalance + times.append):
                 await self._client.start()
+                await self._joined.wait()
         except CLIENT_ERRORS as error:
             raise unavailable(f"joining group {self._group}", error) from error
 
@@ -243,6 +245,7 @@ class KafkaConsumer:
             self._move(place)
         self.counters.rebalances += 1
         self._generation += 1
+        self._joined.set()
         self._flowing.set()
 
     async def _ask_where_to_go_on(self, share: frozenset[Partition]) -> dict[Partition, int]:
@@ -266,6 +269,7 @@ class KafkaConsumer:
         except Exception as error:  # aiokafka would log it and go on; poll raises it to the owner instead
             _logger.exception("group %s, member %s: rebalance failed", self._group, self._member)
             self._failure = error
+            self._joined.set()
             self._flowing.set()
             return None
 

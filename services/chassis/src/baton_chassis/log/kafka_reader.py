@@ -18,6 +18,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEPT_FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 _POLL_MS = 200
 _NO_ERROR = 0
+_STEP_SECONDS = 0.05
 _Answer = TypeVar("_Answer")
 
 
@@ -50,6 +51,7 @@ class Reader:
             # Set afterwards: the constructor refuses -1, which Kafka takes as "the cluster's own default".
             topic.replication_factor = self._settings.replication_factor
         async with self._admin("creating topics") as admin:
+            await _controller_known(admin)
             answer = await admin.create_topics(topics)
             for name, code, *_ in answer.topic_errors:
                 if code not in (_NO_ERROR, TopicAlreadyExistsError.errno):
@@ -64,7 +66,7 @@ class Reader:
             found = await self._described(admin, name)
             if found:
                 return found
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_STEP_SECONDS)
 
     async def _described(self, admin: AIOKafkaAdminClient, name: str) -> int:
         """How many partitions it has and may be used; 0 where it does not exist or is not ready."""
@@ -155,6 +157,13 @@ class Reader:
             raise unavailable(doing, error) from error
         finally:
             await admin.close()
+
+
+async def _controller_known(admin: AIOKafkaAdminClient) -> None:
+    # While a cluster is coming back its answers name no controller, and aiokafka 0.14 then trips over None.
+    while admin._client.cluster.controller is None:
+        await admin._client.force_metadata_update()
+        await asyncio.sleep(_STEP_SECONDS)
 
 
 async def _numbers(asked: Awaitable[Mapping[TopicPartition, int]]) -> Mapping[int, int]:

@@ -156,7 +156,7 @@ class LogConsumer(Protocol):
     counters: ConsumerCounters
 
     async def start(self, on_assigned: OnAssigned, on_revoked: OnRevoked) -> None:
-        """Join the group; returns once the consumer is known to it. Called once.
+        """Join the group; returns once the first share was taken (`on_assigned` has returned). Called once.
 
         `on_assigned(partitions)` is called before the first record of a new share is handed out, also with
         an empty share. It answers, for each partition, the offset to read next according to the service's

@@ -23,6 +23,7 @@ from baton_chassis.database.sqlite import SQLiteDatabase
 from baton_chassis.ids import new_id
 from baton_chassis.log.port import Partition, Record
 from baton_chassis.log.sqlite import SqliteEventLog
+from baton_chassis.practices import Practice, Practices
 from baton_chassis.sealing import RootKeys
 from baton_chassis.service import Environment, Service, ServiceDefinition
 from baton_chassis.settings import ChassisSettings
@@ -214,6 +215,7 @@ async def harness(
         root_keys=RootKeys([b"k" * 32]),
         admit=admit,
         contents=contents,
+        practices=Practices({"p1": Practice(id="p1", name="Harness Specialty Practice", phone="+1 555 0199")}),
         process="test",
     )
     service = Service(definition, environment)

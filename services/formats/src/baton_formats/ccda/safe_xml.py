@@ -198,8 +198,9 @@ class _Guard:
         self._rooms: list[Room] = [outside]
         self._named = named
         self._names: dict[str, str] = {}
-        self._limits = limits
-        self._elements = 0
+        self._max_depth = limits.max_depth
+        self._max_attributes = limits.max_attributes
+        self._elements_left = limits.max_elements
         self.root = ""
 
     @property
@@ -214,15 +215,14 @@ class _Guard:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         rooms = self._rooms
-        self._elements += 1
-        if len(rooms) > self._limits.max_depth:
-            raise XmlRefused("too-deep", f"elements are nested deeper than {self._limits.max_depth}")
-        if len(attributes) > self._limits.max_attributes:
-            most = self._limits.max_attributes
+        self._elements_left -= 1
+        if len(attributes) > self._max_attributes:
+            most = self._max_attributes
             raise XmlRefused("too-many-attributes", f"an element carries more than {most} attributes")
-        if self._elements > self._limits.max_elements:
-            raise XmlRefused("too-many-elements", f"there are more than {self._limits.max_elements} elements")
-        self.root = self.root or tag
+        if len(rooms) > self._max_depth:
+            raise XmlRefused("too-deep", f"elements are nested deeper than {self._max_depth}")
+        if self._elements_left < 0:
+            raise XmlRefused("too-many-elements", "there are too many elements")
         rooms.append(rooms[-1].open(self._names.get(tag) or self._name(tag), attributes))
 
     def end(self, tag: str) -> None:
@@ -238,6 +238,7 @@ class _Guard:
         """Nothing is left to hand over: the rooms have heard all of it."""
 
     def _name(self, tag: str) -> str:
+        self.root = self.root or tag  # the first name asked for is that of the root
         name = self._named(tag)
         if len(self._names) < _MAX_NAMES:
             self._names[tag] = name

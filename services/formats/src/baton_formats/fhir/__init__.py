@@ -1,5 +1,19 @@
 """FHIR R4 and STU3, JSON and XML: bytes read into facts, facts written as resources and Bundles."""
 
 from baton_formats.fhir.reader import MAPPINGS, read, read_value
+from baton_formats.fhir.telling import MOMENTS, Telling, tell, told_task
+from baton_formats.fhir.writer import Written, compose, provenance, write
 
-__all__ = ["MAPPINGS", "read", "read_value"]
+__all__ = [
+    "MAPPINGS",
+    "MOMENTS",
+    "Telling",
+    "Written",
+    "compose",
+    "provenance",
+    "read",
+    "read_value",
+    "tell",
+    "told_task",
+    "write",
+]

@@ -13,8 +13,7 @@ from baton_formats.facts import (
     Identifier,
     Link,
     Observation,
-    Organization,
-    Party,
+    PartialTime,
     Patient,
     Period,
     Practitioner,
@@ -74,6 +73,16 @@ def _status(name: str, allowed: frozenset[str], *, required: bool = False) -> Re
     return read
 
 
+def _reference_status(node: Node) -> str | None:
+    status = _DOC_STATUS(node)
+    return "addendum" if status == "final" and _relation(node) == "appends" else status
+
+
+def _composition_status(node: Node) -> str | None:
+    status = _COMPOSITION_STATUS(node)
+    return "addendum" if status == "final" and _relation(node) == "appends" else status
+
+
 def _status_code(name: str) -> Read:
     def read(node: Node) -> Concept | None:
         word = node.text(name)
@@ -119,6 +128,11 @@ def _numbers(node: Node) -> tuple[Identifier, ...]:
 
 
 def _contents(node: Node) -> tuple[Attachment, ...]:
+    held: tuple[Attachment, ...] = node.body.once("content", node, _all_contents)
+    return held
+
+
+def _all_contents(node: Node) -> tuple[Attachment, ...]:
     found: list[Attachment] = []
     for content in node.children("content"):
         held = content.child("attachment")
@@ -207,8 +221,14 @@ def _confidentiality(node: Node) -> str | None:
     return next((label.code for label in node.many("securityLabel", concept)), None)
 
 
-def _written(node: Node) -> object:
-    return node.time("date") or node.time("indexed")
+def _written(node: Node) -> PartialTime | None:
+    """date is an instant; what is less precise stands with the attachment."""
+    given = node.time("date") or node.time("indexed")
+    return given or next((held.created for held in _contents(node) if held.created), None)
+
+
+_DOC_STATUS = _status("docStatus", bindings.COMPOSITION_STATUS)
+_COMPOSITION_STATUS = _status("status", bindings.COMPOSITION_STATUS, required=True)
 
 
 DOCUMENT_REFERENCE = Table(
@@ -231,7 +251,7 @@ DOCUMENT_REFERENCE = Table(
         "status",
         "interim, final, corrected or retracted",
         "DocumentReference.docStatus",
-        _status("docStatus", bindings.COMPOSITION_STATUS),
+        _reference_status,
         findings=("unknown-code",),
     ),
     row("status_code", "the same, as sent", "DocumentReference.docStatus", _status_code("docStatus")),
@@ -251,8 +271,8 @@ DOCUMENT_REFERENCE = Table(
         "when it was written",
         "DocumentReference.date",
         _written,
-        also=("DocumentReference.indexed (STU3)",),
-        needs="date indexed",
+        also=("DocumentReference.indexed (STU3)", "DocumentReference.content.attachment.creation"),
+        needs="date indexed content",
     ),
     row("patient", "the patient", "DocumentReference.subject", _patient, findings=("dangling-reference",)),
     row("patient_link", "how the document names the patient", "DocumentReference.subject", _patient_link),
@@ -430,7 +450,7 @@ COMPOSITION = Table(
         "status",
         "interim, final, corrected or retracted",
         "Composition.status",
-        _status("status", bindings.COMPOSITION_STATUS, required=True),
+        _composition_status,
         needs="",
         findings=("missing-required", "unknown-code"),
     ),
@@ -584,8 +604,6 @@ __all__ = [
     "COMPOSITION",
     "DIAGNOSTIC_REPORT",
     "DOCUMENT_REFERENCE",
-    "Organization",
-    "Party",
     "composition",
     "diagnostic_report",
     "document_reference",

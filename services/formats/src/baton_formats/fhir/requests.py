@@ -70,7 +70,7 @@ def _patient_link(*names: str) -> Read:
 # ---- what the request says itself --------------------------------------------------------------------------
 
 
-def _reasons(node: Node) -> tuple[Concept, ...]:
+def _all_reasons(node: Node) -> tuple[Concept, ...]:
     found = list(node.many("reasonCode", concept))
     for pointer in node.children("reasonReference"):
         target = pointer.body.follow(pointer)
@@ -82,9 +82,13 @@ def _reasons(node: Node) -> tuple[Concept, ...]:
     return tuple(found)
 
 
+def _reasons(node: Node) -> tuple[Concept, ...]:
+    return tuple(reason for reason in _all_reasons(node) if reason.codings)
+
+
 def _reason_text(node: Node) -> str | None:
-    words = [reason.text for reason in node.many("reasonCode", concept) if reason.text]
-    return "; ".join(words) or None
+    """Reasons that came in words only; a coded reason keeps its words with its code."""
+    return "; ".join(r.text for r in _all_reasons(node) if r.text and not r.codings) or None
 
 
 def _question(node: Node) -> str | None:
@@ -290,7 +294,7 @@ SERVICE_REQUEST = Table(
         also=("ServiceRequest.reasonReference (Condition.code, else its display)",),
         needs="reasonCode reasonReference",
     ),
-    row("reason_text", "the reason in words", "ServiceRequest.reasonCode.text", _reason_text),
+    row("reason_text", "reasons given in words only", "ServiceRequest.reasonCode.text", _reason_text),
     row("question", "the clinical question: the first note", "ServiceRequest.note", _question),
     row("notes", "further notes", "ServiceRequest.note", _other_notes),
     row(
@@ -641,7 +645,7 @@ REFERRAL_REQUEST = Table(
         also=("ReferralRequest.reasonReference",),
         needs="reasonCode reasonReference",
     ),
-    row("reason_text", "the reason in words", "ReferralRequest.reasonCode.text", _reason_text),
+    row("reason_text", "reasons given in words only", "ReferralRequest.reasonCode.text", _reason_text),
     row(
         "question",
         "the clinical question",

@@ -164,6 +164,8 @@ class Node:
         """The node of one complex element."""
         value = self.value.get(name)
         if type(value) is dict:
+            if len(value) == 1 and "extension" in value:
+                return None  # nothing but the reason why it is absent
             return Node(value, (self.path, name), self.resource, self.body)
         if value is None:
             return None
@@ -184,7 +186,7 @@ class Node:
             nodes = [
                 Node(item, (path, index), self.resource, self.body)
                 for index, item in enumerate(value)
-                if type(item) is dict
+                if type(item) is dict and not (len(item) == 1 and "extension" in item)
             ]
             if len(nodes) != len(value) and any(i is not None and type(i) is not dict for i in value):
                 self.doubt("wrong-type", "a list of objects is expected here", name)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from baton_formats import ccda
+from baton_formats import ccda, fhir, hl7v2
 from baton_formats.ccda.attachments import sniffed
 from baton_formats.ccda.doubts import Doubts
 from baton_formats.declaration import FieldMapping, MessageMapping
@@ -102,11 +102,17 @@ class _Kind:
     read: Callable[[bytes], ReadResult]
 
 
-def _is_xml(content: bytes) -> bool:
-    return content[:512].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").startswith(b"<")
+def _beginning(content: bytes) -> bytes:
+    return content[:512].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
 
 
-_KINDS: Final = (_Kind(is_it=_is_xml, read=ccda.read),)
+_KINDS: Final = (
+    _Kind(is_it=lambda content: b'"http://hl7.org/fhir"' in content[:4096], read=fhir.read),
+    _Kind(is_it=lambda content: _beginning(content).startswith(b"<"), read=ccda.read),
+    _Kind(is_it=lambda content: _beginning(content).startswith(b"{"), read=fhir.read),
+    _Kind(is_it=lambda content: _beginning(content).startswith((b"MSH", b"FHS", b"BHS")), read=hl7v2.read),
+)
+"""What is read by its own reader; IHE 360X sends the HL7 v2 message and the document in one archive."""
 
 
 def _read_member(file: Member, entry: Entry | None, doubts: Doubts) -> ReadResult:

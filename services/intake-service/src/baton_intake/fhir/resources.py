@@ -14,6 +14,8 @@ from baton_intake.fhir.outcomes import doubts
 
 Json = dict[str, Any]
 
+_V2_EVENTS = "http://terminology.hl7.org/CodeSystem/v2-0003"
+
 BUSINESS_STATUS = "urn:referral-state"
 """The code system of our 13 states, of the two ways an appointment is lost, and of a hold."""
 
@@ -82,7 +84,7 @@ def message_answer(artifact: Artifact, referral: Referral | None, *, header_id: 
     header = _said({
         "resourceType": "MessageHeader",
         "id": header_id,
-        "eventCoding": {"system": "http://terminology.hl7.org/CodeSystem/v2-0003", "code": artifact.received.trigger},
+        "eventCoding": {"system": _V2_EVENTS, "code": artifact.received.trigger},
         "source": {"endpoint": endpoint},
         "response": {
             "identifier": artifact.received.message_id or artifact.id,

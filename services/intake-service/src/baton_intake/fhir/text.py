@@ -1,4 +1,4 @@
-"""Text of strangers made fit for our record: bounded, without characters that deceive; what was lost is noted."""
+"""Text of strangers made fit for our record: bounded, nothing in it that deceives; what was lost is noted."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ class Cleaner:
 
 
 def as_system(text: str) -> str:
-    """A naming system that fits an event: printable ASCII without spaces, at most 256 characters, else empty."""
+    """A naming system that fits an event: printable ASCII without spaces, at most 256 characters, else
+    empty.
+    """
     encoded = quote(text.strip(), safe=_PRINTABLE)
     return encoded if len(encoded) <= 256 else ""

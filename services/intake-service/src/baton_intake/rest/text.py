@@ -37,7 +37,7 @@ def _lines(text: str) -> str:
 
 def _said(text: str) -> str:
     if not text.strip():
-        raise PydanticCustomError("empty", "Send something beside spaces.")
+        raise PydanticCustomError("only-spaces", "Send something beside spaces.")
     return text
 
 

@@ -1,4 +1,4 @@
-"""Who may see what on the office page: the link, the one-time code, the session; all by the security clock."""
+"""Who may see what on the office page: the link, the one-time code, the session, by the security clock."""
 
 import hashlib
 import hmac

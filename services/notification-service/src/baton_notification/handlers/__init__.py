@@ -1,11 +1,11 @@
-"""What is done: one function per command, and one for each fact that is read. The table of commands is here."""
+"""What is done: a function for each command and for each fact that is read, and the table of commands."""
 
 from __future__ import annotations
 
 from baton_chassis.commands import Command
 from baton_chassis.work import HandlerOf
 from baton_notification import commands
-from baton_notification.handlers import deliveries, offices, page, webhooks
+from baton_notification.handlers import deliveries, mailbox, offices, page, webhooks
 
 COMMANDS: dict[type[Command], HandlerOf] = {
     commands.RegisterOffice: offices.register_office,
@@ -27,4 +27,5 @@ COMMANDS: dict[type[Command], HandlerOf] = {
     commands.NoteCardShown: page.note_card_shown,
     commands.ProveFetched: page.prove_fetched,
     commands.AcknowledgeReceipt: page.acknowledge_receipt,
+    commands.CaptureMail: mailbox.capture_mail,
 }

@@ -87,6 +87,7 @@ async def sign(event: NoteSigned | NoteCorrected, read: Read, work: Work) -> Non
     )
     replaces = event.replaces if event.kind != "addendum" else None
     progress.keep(signed, replaces=replaces)
+    await _drop(event.document.id, work, referral_id=event.referral_id, below=event.document.version)
     await _follow(progress, read, work, document=signed.document)
     work.save(progress)
 
@@ -95,10 +96,7 @@ async def retract(event: NoteRetracted, read: Read, work: Work) -> None:
     """A note should not have gone out: what has not left yet does not leave."""
     progress = await _progress_of(event.referral_id, work)
     progress.take_back(event.document.id)
-    for delivery in await work.select(Delivery, referral_id=event.referral_id, kind=Kind.DOCUMENT.value):
-        if delivery.document is not None and delivery.document.id == event.document.id:
-            delivery.cancel("retracted", at=work.now)
-            work.save(delivery)
+    await _drop(event.document.id, work, referral_id=event.referral_id)
     await _follow(progress, read, work)
     work.save(progress)
 
@@ -108,6 +106,21 @@ async def hear(referral_id: str, read: Read, work: Work) -> None:
     progress = await _progress_of(referral_id, work)
     await _follow(progress, read, work)
     work.save(progress)
+
+
+async def _drop(document_id: str, work: Work, *, referral_id: str, below: int | None = None) -> None:
+    """Deliveries of a note, or of versions below one, that have not left yet do not leave."""
+    for delivery in await work.select(Delivery, referral_id=referral_id):
+        document = delivery.document
+        if document is None or document.id != document_id or not delivery.unsent:
+            continue
+        if below is None:
+            delivery.cancel("retracted", at=work.now)
+        elif document.version < below:
+            delivery.supersede(at=work.now)
+        else:
+            continue
+        work.save(delivery)
 
 
 async def _progress_of(referral_id: str, work: Work) -> ReferralProgress:
@@ -218,7 +231,9 @@ def _nowhere(progress: ReferralProgress, office: Office, message: _Message, work
 
 
 async def _supersede_older(delivery: Delivery, work: Work) -> None:
-    """What waits for a retry or a resumption says less than this one will, for that is rendered when it leaves."""
+    """What waits for a retry or a resumption says less than this one will, for that is rendered when it
+    leaves.
+    """
     if not delivery.chain:
         return
     for older in await work.select(Delivery, chain=delivery.chain, status=Status.QUEUED.value):
@@ -228,8 +243,8 @@ async def _supersede_older(delivery: Delivery, work: Work) -> None:
 
 
 async def _meet(event: ReferralReceived, work: Work) -> Office:
-    """The office of a referral, registered where it is unknown. Later referrals do not change what is on file: a
-    route that anybody may state must not become an address for codes.
+    """The office of a referral, registered where it is unknown. Later referrals do not change what is on
+    file: a route that anybody may state must not become an address for codes.
     """
     known = await work.find(Office, event.office_id)
     if known is not None:

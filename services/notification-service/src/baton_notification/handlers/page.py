@@ -177,20 +177,22 @@ async def _said_before(
 
 async def _mailed_notices(referral_id: str, office_id: str, work: Work) -> list[Delivery]:
     """The notices that led to the page: mailed, and not ended on the way."""
-    notices = await work.select(Delivery, referral_id=referral_id, kind=Kind.NOTICE.value)
+    told = await work.select(Delivery, referral_id=referral_id)
     reached = INFORMED | {Status.SENT}
     return [
         one
-        for one in notices
-        if one.office_id == office_id and one.to.channel == "email" and one.status in reached
+        for one in told
+        if (one.kind, one.office_id, one.to.channel) == (Kind.NOTICE, office_id, "email")
+        and one.status in reached
     ]
 
 
 async def _delivery_of(
     document: DocumentVersion, progress: ReferralProgress, office_id: str, new_id: str, work: Work
 ) -> Delivery:
-    """The delivery that a proof of this version belongs to: one that has got furthest, else one by the page."""
-    sent = await work.select(Delivery, referral_id=progress.id, kind=Kind.DOCUMENT.value)
+    """The delivery that a proof of this version belongs to: one that has got furthest, else one by the page.
+    """
+    sent = await work.select(Delivery, referral_id=progress.id)
     reached = INFORMED | {Status.SENT}
     mine = [
         one

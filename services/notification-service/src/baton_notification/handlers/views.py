@@ -1,4 +1,4 @@
-"""How offices, webhooks, deliveries and acknowledgements are shown: plain JSON, addresses masked, no secrets."""
+"""How offices, webhooks, deliveries and acknowledgements are shown: addresses masked, no secrets."""
 
 from __future__ import annotations
 

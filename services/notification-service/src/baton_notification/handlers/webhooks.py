@@ -63,7 +63,7 @@ async def rotate_secret(command: RotateSecret, work: Work) -> Reply:
 
 
 async def delete_webhook(command: DeleteWebhook, work: Work) -> Reply:
-    """Never called again; what still waited for it is cancelled when its turn comes."""
+    """Never called again; what still waited for it fails when its turn comes."""
     endpoint = await _live(command.id, work)
     endpoint.delete(at=work.now)
     work.save(endpoint)

@@ -1,0 +1,38 @@
+"""The page at the address that `up` prints: what runs here and where to look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from baton_chassis.doors import Answer, Ask, Routes
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Baton, development</title></head>
+<body>
+<main>
+<h1>Baton is running</h1>
+<p>Development on this machine: invented people only, nothing leaves it.</p>
+<ul>
+<li><a href="/dev/mailbox">Mail to referring offices</a>, with the links to their pages</li>
+<li><a href="/readyz?verbose">How every part does</a> and <a href="/metrics">metrics</a></li>
+<li><a href="/openapi.json">The API description</a></li>
+<li><code>baton events tail --follow</code> shows events as they happen;
+<code>GET /v1/events/stream</code> is the same for programs</li>
+</ul>
+</main>
+</body>
+</html>
+"""
+
+
+def front_page() -> Routes:
+    """The door at `/`."""
+    routes = Routes(tag="front")
+
+    @routes.page("GET", "/", public=True, summary="Say what runs here.")
+    async def show(ask: Ask[Any]) -> Answer:
+        return Answer(body=_PAGE, media_type="text/html")
+
+    return routes
