@@ -760,3 +760,25 @@ async def test_no_bytes_at_all_make_a_door_fail(raw: bytes) -> None:
     response = await House().send_raw(raw)
 
     assert response.status_code in (201, 400, 422)
+
+
+CANARIES = st.recursive(
+    st.just(CANARY) | st.integers() | st.booleans() | st.none(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from([CANARY, "name", "labels", "text", "color", "due", "notes", "weight"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(CANARIES)
+async def test_nothing_that_was_sent_comes_back_in_a_refusal(value: Any) -> None:
+    response = await House().send_raw(json.dumps(value).encode())
+
+    assert response.status_code in (201, 422)
+    assert response.status_code == 201 or CANARY not in response.text

@@ -70,8 +70,9 @@ def drafts(topic: str, count: int, *, first: int = 0) -> list[Draft]:
 async def relayed(
     log: EventLog, batches: Sequence[Sequence[Draft]], hurt: dict[int, Hurt] | None = None
 ) -> None:
-    """Appends the batches in order, each until it is acknowledged, as a relay does; with batch n `hurt[n]`
-    starts.
+    """Appends the batches in order, each until it is acknowledged, as a relay does.
+
+    `hurt[n]` starts with batch n.
     """
     running = []
     for number, batch in enumerate(batches):

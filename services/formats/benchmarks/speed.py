@@ -1,9 +1,9 @@
-"""How fast the readers are beside others on the same files in the same run, how much memory they take, how they grow.
+"""How fast the readers are beside others on the same files in one run, what memory they take, how they grow.
 
 ``python services/formats/benchmarks/speed.py [--rounds N] [--hapi COMMAND] [FOLDER]``. FOLDER defaults to
-``../shared/data`` beside the repository, COMMAND to ``../shared/judges/run hl7v2 parse -`` (it reads file names on
-standard input and ends with ``parses=N total_ms=M`` on standard error). Every figure is the best of N rounds (7),
-the rounds of those compared taken in turn, so that a busy machine slows all alike.
+``../shared/data`` beside the repository, COMMAND to ``../shared/judges/run hl7v2 parse -`` (it reads file names
+on standard input and ends with ``parses=N total_ms=M`` on standard error). Every figure is the best of N
+rounds (7), the rounds of those compared taken in turn, so that a busy machine slows all alike.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def hl7v2_lines(samples: Path, rounds: int) -> list[str]:
 
 
 def hapi_lines(samples: Path, command: Sequence[str], rounds: int) -> list[str]:
-    """HAPI's parse (mean of its generic and typed models, warmed by 60 passes) beside ours on the same files."""
+    """HAPI's parse, the mean of its generic and typed models, beside ours on the same files."""
     paths = hl7v2_paths(samples)
     names = "\n".join(str(path) for path in paths) + "\n"
     try:
@@ -158,7 +158,10 @@ def _models(body: bytes) -> bool:
 def fhir_lines(samples: Path, rounds: int) -> list[str]:
     """FHIR: bytes to facts beside JSON alone, and beside the models of fhir.resources where those accept."""
     lines = []
-    for title, folders in (("FHIR, guides and specification", _FHIR_FOLDERS), ("FHIR, Synthea", ("fhir-synthea",))):
+    for title, folders in (
+        ("FHIR, guides and specification", _FHIR_FOLDERS),
+        ("FHIR, Synthea", ("fhir-synthea",)),
+    ):
         bodies = [body for body in _fhir_bodies(samples, folders) if _models(body)]
         lines += compare(
             title,
@@ -179,7 +182,10 @@ def ccda_lines(samples: Path, rounds: int) -> list[str]:
     bodies = [body for body in _bodies(paths) if ccda.read(body).outcome is not Outcome.REFUSED]
     return compare(
         "C-CDA",
-        [Contender("ours, bytes to facts", ccda.read, bodies), Contender("lxml fromstring", etree.fromstring, bodies)],
+        [
+            Contender("ours, bytes to facts", ccda.read, bodies),
+            Contender("lxml fromstring", etree.fromstring, bodies),
+        ],
         rounds,
     )
 
@@ -198,20 +204,27 @@ _ENTRY = (
 _ROW = "<tr><td>Sample substance</td><td>2 mg once a day</td></tr>"
 
 
+_PDF = '<text mediaType="application/pdf" representation="B64">{}</text>'
+
+
+def _section(content: str) -> str:
+    return f"<component><section>{content}</section></component>"
+
+
 def document_shapes(size: int) -> dict[str, bytes]:
     """Documents of about so many bytes: entries, one long table, many sections, an embedded PDF, plain words."""
     noise = zlib.compress(bytes(range(256)) * 64)
     pdf = base64.b64encode((b"%PDF-1.4 " + noise * (size // len(noise) + 1))[: size * 3 // 4]).decode()
     table = f"<table><tbody>{_ROW * (size // len(_ROW))}</tbody></table>"
-    section = f"<component><section><title>Sample</title><text>{_ROW * 20}</text>{_ENTRY * 20}</section></component>"
+    section = _section(f"<title>Sample</title><text>{_ROW * 20}</text>{_ENTRY * 20}")
     bodies = {
-        "entries": _SECTIONS.format(f"<component><section>{_ENTRY * (size // len(_ENTRY))}</section></component>"),
-        "one long table": _SECTIONS.format(f"<component><section><text>{table}</text></section></component>"),
-        "sections with text and entries": _SECTIONS.format(section * (size // len(section))),
-        "embedded PDF": f'<nonXMLBody><text mediaType="application/pdf" representation="B64">{pdf}</text></nonXMLBody>',
-        "words": _SECTIONS.format(
-            f"<component><section><text>{'words of a sample ' * (size // 18)}</text></section></component>"
+        "entries": _SECTIONS.format(
+            f"<component><section>{_ENTRY * (size // len(_ENTRY))}</section></component>"
         ),
+        "one long table": _SECTIONS.format(_section(f"<text>{table}</text>")),
+        "sections with text and entries": _SECTIONS.format(section * (size // len(section))),
+        "embedded PDF": f"<nonXMLBody>{_PDF.format(pdf)}</nonXMLBody>",
+        "words": _SECTIONS.format(_section(f"<text>{'words of a sample ' * (size // 18)}</text>")),
     }
     return {name: _CLINICAL.format(body=body).encode() for name, body in bodies.items()}
 
@@ -230,8 +243,8 @@ def memory_lines() -> list[str]:
         tracemalloc.stop()
         resident = _resident_growth(body)
         lines.append(
-            f"  {name:<34} Python {peak / len(body):5.2f}   process {resident / len(body):5.2f}   {spent:5.2f} s"
-            f"   {result.outcome.value}"
+            f"  {name:<34} Python {peak / len(body):5.2f}   process {resident / len(body):5.2f}"
+            f"   {spent:5.2f} s   {result.outcome.value}"
         )
     return lines
 
@@ -264,16 +277,25 @@ _MESSAGE: Final = (
 
 
 def _grown_hl7v2(times: int) -> bytes:
-    head = "MSH|^~\\&|A|SAMPLE|B|C|20260302101500||ORU^R01|M1|P|2.5.1\rPID|1||42^^^SAMPLE^MR||Testperson^Ada\rOBR|1\r"
+    head = "MSH|^~\\&|A|SAMPLE|B|C|20260302101500||ORU^R01|M1|P|2.5.1\r"
+    head += "PID|1||42^^^SAMPLE^MR||Testperson^Ada\rOBR|1\r"
     return (head + "".join(f"OBX|{n}|TX|1^T||line \\T\\ {n}|||||F\r" for n in range(2000 * times))).encode()
 
 
 def _grown_fhir(times: int) -> bytes:
     patient = {"resourceType": "Patient", "id": "p", "name": [{"family": "Testperson", "given": ["Ada"]}]}
     entries = [
-        {"fullUrl": f"urn:uuid:{n}", "resource": {
-            "resourceType": "ServiceRequest", "id": str(n), "status": "active", "intent": "order",
-            "subject": {"reference": "Patient/p"}, "code": {"text": f"sample {n}"}}}
+        {
+            "fullUrl": f"urn:uuid:{n}",
+            "resource": {
+                "resourceType": "ServiceRequest",
+                "id": str(n),
+                "status": "active",
+                "intent": "order",
+                "subject": {"reference": "Patient/p"},
+                "code": {"text": f"sample {n}"},
+            },
+        }
         for n in range(300 * times)
     ]
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": patient}, *entries]}
@@ -293,15 +315,18 @@ def growth_lines(rounds: int) -> list[str]:
     for name, (read, one, ten) in shapes.items():
         seconds = best([Contender("one", read, [one]), Contender("ten", read, [ten])], rounds)
         lines.append(
-            f"  {name:<38} {len(one) / 1000:7.0f} kB {seconds['one'] * 1000:8.2f} ms   {len(ten) / 1000:7.0f} kB "
-            f"{seconds['ten'] * 1000:8.2f} ms   {seconds['ten'] / seconds['one']:5.1f} times"
+            f"  {name:<38} {len(one) / 1000:7.0f} kB {seconds['one'] * 1000:8.2f} ms"
+            f"   {len(ten) / 1000:7.0f} kB {seconds['ten'] * 1000:8.2f} ms"
+            f"   {seconds['ten'] / seconds['one']:5.1f} times"
         )
     return lines
 
 
 def main(arguments: Sequence[str]) -> int:
     """Prints all figures; 0 unless the samples are absent."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", nargs="?", type=Path, default=_SHARED / "data")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--hapi", nargs="+", default=[str(_SHARED / "judges" / "run"), "hl7v2", "parse", "-"])
@@ -309,14 +334,15 @@ def main(arguments: Sequence[str]) -> int:
     if not given.folder.is_dir():
         sys.stdout.write(f"skipped: there is no folder {given.folder}\n")
         return 0
-    for lines in (
+    parts: tuple[Callable[[], list[str]], ...] = (
         lambda: hl7v2_lines(given.folder, given.rounds),
         lambda: hapi_lines(given.folder, given.hapi, given.rounds),
         lambda: fhir_lines(given.folder, given.rounds),
         lambda: ccda_lines(given.folder, given.rounds),
         memory_lines,
         lambda: growth_lines(min(given.rounds, 3)),
-    ):
+    )
+    for lines in parts:
         sys.stdout.write("\n".join(lines()) + "\n\n")
         sys.stdout.flush()
     return 0

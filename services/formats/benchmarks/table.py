@@ -2,7 +2,7 @@
 
 ``python services/formats/benchmarks/table.py [--all] [--json] [FOLDER]``; the folder defaults to
 ``../shared/data`` beside the repository. ``--all`` prints a line a file, ``--json`` the rows as JSON lines.
-The exit code is 1 if any file raised or took longer than a second.
+The exit code is 1 if any file raised or used more than a second.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ _NO_FOLDERS: Final = ("cloudevents", "directory-", "smart-jwks", "vectors")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How one file ended. `outcome` is `raised` where a reader failed, which none may."""
+    """How one file ended. `outcome` is `raised` where a reader failed, which none may.
+
+    `ms` is what a clock on the wall saw, `cpu_ms` what the reader itself used: on a busy machine they differ.
+    """
 
     folder: str
     file: str
@@ -38,10 +41,11 @@ class Row:
     messages: int
     findings: int
     ms: float
+    cpu_ms: float
 
 
 def files(samples: Path = SAMPLES) -> Iterator[Path]:
-    """Every file that somebody could send: all but the registers, the key sets and the notes about sources."""
+    """Every file that somebody could send: not the registers, the key sets and the notes on sources."""
     for path in sorted(samples.rglob("*")):
         folder = path.relative_to(samples).parts[0]
         if path.is_file() and path.name not in _NO_MESSAGES and not folder.startswith(_NO_FOLDERS):
@@ -52,14 +56,15 @@ def row(path: Path, samples: Path = SAMPLES) -> Row:
     """Reads one file, total: what a reader raises becomes the outcome `raised`."""
     folder, *rest = path.relative_to(samples).parts
     body = path.read_bytes()
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     try:
         result: ReadResult | None = read(body)
     except Exception:  # the table must show a reader that fails, beside all the others
         result, reason = None, traceback.format_exc(limit=-1).strip().replace("\n", " ")
     ms = round((time.perf_counter() - started) * 1000, 2)
+    cpu_ms = round((time.process_time() - used) * 1000, 2)
     if result is None:
-        return Row(folder, "/".join(rest), "unknown", "raised", reason, 0, 0, ms)
+        return Row(folder, "/".join(rest), "unknown", "raised", reason, 0, 0, ms, cpu_ms)
     return Row(
         folder=folder,
         file="/".join(rest),
@@ -69,6 +74,7 @@ def row(path: Path, samples: Path = SAMPLES) -> Row:
         messages=len(result.messages),
         findings=len(result.all_findings),
         ms=ms,
+        cpu_ms=cpu_ms,
     )
 
 
@@ -121,7 +127,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.write(
             "".join(f"{one.folder}/{one.file}  {one.outcome}  {one.reason or ''}\n" for one in shown)
         )
-    return 1 if any(one.outcome == "raised" or one.ms > SECONDS * 1000 for one in found) else 0
+    return 1 if any(one.outcome == "raised" or one.cpu_ms > SECONDS * 1000 for one in found) else 0
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Runs one target under a coverage-guided fuzzer: ``fuzz.py TARGET SECONDS FOLDER [SEEDS]``.
 
-Needs the package `atheris`. Seeds are read where they lie; what the fuzzer finds worth keeping, the inputs that
-broke a reader (once for each place in the code) and the last line of figures are written to FOLDER.
+Needs the package `atheris`. Seeds are read where they lie; what the fuzzer finds worth keeping, the inputs
+that broke a reader (once for each place in the code) and the last line of figures are written to FOLDER.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import time
 import traceback
 from pathlib import Path
 
-import atheris
+import atheris  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 with atheris.instrument_imports(include=["baton_formats"]):
-    from targets import TARGETS, Target
+    from targets import TARGETS, Target  # type: ignore[import-not-found,unused-ignore]
 
 SAMPLES = Path(__file__).resolve().parents[4] / "shared" / "data"
 
@@ -106,7 +106,9 @@ def _change(pieces: list[bytes], source: random.Random) -> None:
 
 def seeds(target: Target, samples: Path) -> list[Path]:
     """The published files of the target that are no longer than its inputs."""
-    found = [path for pattern in target.folders for folder in samples.glob(pattern) for path in folder.rglob("*")]
+    found = [
+        path for pattern in target.folders for folder in samples.glob(pattern) for path in folder.rglob("*")
+    ]
     wanted = [path for path in found if path.is_file() and path.name != "SOURCE.md"]
     fitting = [path for path in wanted if path.stat().st_size <= target.max_len]
     return [path for path in fitting if not target.suffixes or path.suffix in target.suffixes]

@@ -21,7 +21,7 @@ class Broken(AssertionError):
 class Target:
     """One reader under test: its seeds by folder and ending, the longest input, and its tokens.
 
-    `tokens` is the pattern by which the mutator cuts an input into pieces that it may repeat, drop or exchange.
+    `tokens` is the pattern by which the mutator cuts an input into pieces to repeat, drop or exchange.
     """
 
     name: str
@@ -96,7 +96,9 @@ TARGETS: Final = {
         Target("hl7v2", read_hl7v2, ("hl7v2-*",), (), 16_384, rb"[\r\n|^~&\\]+"),
         Target("mllp", decode_mllp, ("hl7v2-rethink", "hl7v2-hapi"), (), 256, rb"[\x0b\x1c\r\n\x0c]"),
         Target("fhir", read_fhir, ("fhir-*", "adversarial-json"), (".json", ".xml"), 32_768, _JSON),
-        Target("ccda", read_ccda, ("ccda-*", "fhir-360x", "adversarial-xml"), (".xml", ".ccd"), 65_536, _TAGS),
+        Target(
+            "ccda", read_ccda, ("ccda-*", "fhir-360x", "adversarial-xml"), (".xml", ".ccd"), 65_536, _TAGS
+        ),
         Target("xdm", read_xdm, ("ccda-onc-cures",), (".ZIP",), 32_768, rb"PK.."),
     )
 }

@@ -145,7 +145,8 @@ def test_a_note_that_answers_a_referral_is_no_referral(
 def test_the_orders_a_note_fulfils_are_kept_with_their_namespace(clinical_document: Make) -> None:
     order = (
         '<inFulfillmentOf><order><id root="9A6D1BAC-17D3-4195-89A4-1121BC809B4F"/>'
-        '<code code="1" codeSystem="2.16.840.1.113883.6.96" displayName="Knee consultation"/></order></inFulfillmentOf>'
+        '<code code="1" codeSystem="2.16.840.1.113883.6.96" displayName="Knee consultation"/></order>'
+        "</inFulfillmentOf>"
         '<inFulfillmentOf><order><id root="2.16.840.1.113883.6.96" extension="12"/></order></inFulfillmentOf>'
     )
     result = read(clinical_document(more=order))
@@ -157,7 +158,8 @@ def test_the_orders_a_note_fulfils_are_kept_with_their_namespace(clinical_docume
 
 def test_a_document_that_replaces_another_says_so(clinical_document: Make) -> None:
     more = (
-        '<relatedDocument typeCode="RPLC"><parentDocument><id root="2.16.840.1.113883.19.77" extension="D-0"/>'
+        '<relatedDocument typeCode="RPLC"><parentDocument>'
+        '<id root="2.16.840.1.113883.19.77" extension="D-0"/>'
         "</parentDocument></relatedDocument>"
     )
     found = document(read(clinical_document(more=more)))
@@ -223,7 +225,10 @@ def test_a_placeholder_number_is_never_an_identity(clinical_document: Make, ssn:
 
 
 def test_several_patient_ids_are_all_kept(clinical_document: Make) -> None:
-    ids = '<id root="1.2.3" extension="1"/><id root="ProviderID" extension="2" assigningAuthorityName="X"/><id root="2.100"/>'
+    ids = (
+        '<id root="1.2.3" extension="1"/><id root="ProviderID" extension="2" assigningAuthorityName="X"/>'
+        '<id root="2.100"/>'
+    )
     result = read(clinical_document(ids=ids))
     found = [(one.system, one.authority, one.value) for one in patient(result).identifiers]
     assert found == [("urn:oid:1.2.3", None, "1"), (None, "X", "2")]
@@ -278,8 +283,8 @@ def test_a_program_as_author_gives_way_to_the_person_who_signed(clinical_documen
         "</assignedAuthoringDevice></assignedAuthor></author>"
     )
     signed = (
-        '<legalAuthenticator><time value="20260302"/><signatureCode code="S"/><assignedEntity><assignedPerson>'
-        "<name><family>Signer</family></name></assignedPerson></assignedEntity></legalAuthenticator>"
+        '<legalAuthenticator><time value="20260302"/><signatureCode code="S"/><assignedEntity>'
+        "<assignedPerson><name><family>Signer</family></name></assignedPerson></assignedEntity></legalAuthenticator>"
     )
     result = read(clinical_document(author=author, more=signed))
     found = referral(result)
@@ -295,8 +300,9 @@ def test_a_program_as_author_gives_way_to_the_person_who_signed(clinical_documen
 def test_the_visit_and_those_who_took_part_are_read(clinical_document: Make) -> None:
     more = (
         '<documentationOf><serviceEvent><performer typeCode="PRF"><functionCode code="PCP"/><assignedEntity>'
-        "<assignedPerson><name>Dr. Sample Helper</name></assignedPerson></assignedEntity></performer></serviceEvent>"
-        '</documentationOf><componentOf><encompassingEncounter><id root="1.2" extension="V-1"/>'
+        "<assignedPerson><name>Dr. Sample Helper</name></assignedPerson></assignedEntity></performer>"
+        "</serviceEvent></documentationOf><componentOf><encompassingEncounter>"
+        '<id root="1.2" extension="V-1"/>'
         '<effectiveTime><low value="202603011000-0500"/><high value="202603011030-0500"/></effectiveTime>'
         "</encompassingEncounter></componentOf>"
     )
@@ -324,7 +330,8 @@ def test_nested_sections_stay_nested(clinical_document: Make) -> None:
 def test_tables_lists_and_paragraphs_become_lines_and_tabs(clinical_document: Make) -> None:
     text = (
         "<paragraph>First  line</paragraph><list><item>one</item><item>two</item></list>"
-        "<table><tbody><tr><td/><td>a</td></tr><tr><td>b</td><td><content>c</content> d</td></tr></tbody></table>after"
+        "<table><tbody><tr><td/><td>a</td></tr><tr><td>b</td><td><content>c</content> d</td></tr></tbody>"
+        "</table>after"
     )
     found = document(read(clinical_document(body=section("10164-2", text)))).sections[0].text
     assert found == "First line\none\ntwo\n\ta\nb\tc d\nafter"
@@ -457,7 +464,10 @@ def test_a_document_without_the_namespace_is_read_with_a_finding(clinical_docume
 
 
 def test_elements_of_a_foreign_namespace_are_not_mistaken_for_the_document(clinical_document: Make) -> None:
-    foreign = '<recordTarget xmlns="urn:example:other"><patientRole><id root="1.2" extension="666"/></patientRole></recordTarget>'
+    foreign = (
+        '<recordTarget xmlns="urn:example:other"><patientRole><id root="1.2" extension="666"/></patientRole>'
+        "</recordTarget>"
+    )
     result = read(clinical_document(more=foreign))
     assert [one.value for one in patient(result).identifiers] == ["42"]
     assert "several-patients" not in codes(result)

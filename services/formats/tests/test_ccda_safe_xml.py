@@ -17,7 +17,11 @@ class Heard:
 
     def __init__(self) -> None:
         self.names: list[str] = []
-        self.text = ""
+        self._text: list[str] = []
+
+    @property
+    def text(self) -> str:
+        return "".join(self._text)
 
     def open(self, name: str, attributes: dict[str, str]) -> Room:
         self.names.append(name)
@@ -27,7 +31,7 @@ class Heard:
         return None
 
     def data(self, text: str) -> None:
-        self.text += text
+        self._text.append(text)
 
 
 def heard(body: bytes, limits: XmlLimits | None = None) -> Heard:
@@ -37,7 +41,8 @@ def heard(body: bytes, limits: XmlLimits | None = None) -> Heard:
 
 
 _BOMB = (
-    '<!DOCTYPE d [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]>'
+    '<!DOCTYPE d [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
+    '<!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]>'
     "<d>&c;</d>"
 )
 
@@ -79,7 +84,8 @@ def test_html_inside_of_cdata_is_only_text() -> None:
 
 def test_an_include_is_an_element_like_any_other() -> None:
     room = heard(
-        b'<d xmlns:i="http://www.w3.org/2001/XInclude"><i:include href="file:///etc/passwd" parse="text"/></d>'
+        b'<d xmlns:i="http://www.w3.org/2001/XInclude">'
+        b'<i:include href="file:///etc/passwd" parse="text"/></d>'
     )
     assert room.text == ""
 
@@ -95,11 +101,11 @@ def test_an_include_is_an_element_like_any_other() -> None:
     ids=["depth", "attributes", "elements", "size"],
 )
 def test_what_costs_too_much_is_refused_in_bounded_time(body: bytes, code: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(XmlRefused) as caught:
         heard(body)
     assert caught.value.code == code
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(
@@ -115,9 +121,9 @@ def test_what_costs_too_much_is_refused_in_bounded_time(body: bytes, code: str) 
     ids=["namespaces", "names", "references", "attribute", "comments", "instructions"],
 )
 def test_floods_within_the_limits_end_in_seconds(body: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     stream(body, Heard())
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(

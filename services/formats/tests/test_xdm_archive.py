@@ -35,9 +35,11 @@ def metadata(
     uri: str, *, name: str = "Testperson^Ada", born: str = "19700102", number: str = "42", more: str = ""
 ) -> bytes:
     return f"""<SubmitObjectsRequest xmlns="urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0">
-      <RegistryObjectList xmlns="urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0"><ExtrinsicObject mimeType="application/pdf">
+      <RegistryObjectList xmlns="urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0">
+        <ExtrinsicObject mimeType="application/pdf">
         <Slot name="URI"><ValueList><Value>{uri}</Value></ValueList></Slot>
-        <Slot name="sourcePatientId"><ValueList><Value>{number}^^^&amp;1.2.3&amp;ISO</Value></ValueList></Slot>
+        <Slot name="sourcePatientId"><ValueList>
+          <Value>{number}^^^&amp;1.2.3&amp;ISO</Value></ValueList></Slot>
         <Slot name="sourcePatientInfo"><ValueList><Value>PID-5|{name}</Value><Value>PID-7|{born}</Value>
           <Value>PID-8|F</Value></ValueList></Slot>{more}
       </ExtrinsicObject></RegistryObjectList></SubmitObjectsRequest>""".encode()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from baton_chassis.clock import FixedClock
 from baton_chassis.commands import Outgoing
 from baton_chassis.testing.harness import Harness
 
 Json = dict[str, Any]
+ON_SQLITE = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 
 async def received(client: Any, body: Json) -> str:
@@ -43,6 +46,7 @@ async def test_an_accepted_referral_says_so_to_the_world(intake: Harness, referr
     assert (event.type, event.source, event.number) == ("referral.accepted.v1", f"/referrals/{id}/request", 2)
 
 
+@ON_SQLITE
 async def test_a_verb_may_come_without_a_body(intake: Harness, referral_body: Json) -> None:
     async with intake.client() as client:
         id = await received(client, referral_body)
@@ -73,6 +77,7 @@ async def test_a_decline_carries_its_reason_and_never_its_words(intake: Harness,
     assert b"Canary" not in event.to_bytes()
 
 
+@ON_SQLITE
 async def test_a_decline_without_a_reason_names_the_place(intake: Harness, referral_body: Json) -> None:
     async with intake.client() as client:
         id = await received(client, referral_body)
@@ -82,6 +87,7 @@ async def test_a_decline_without_a_reason_names_the_place(intake: Harness, refer
     assert answer.json()["errors"][0]["pointer"] == "/reason"
 
 
+@ON_SQLITE
 async def test_what_is_over_cannot_be_accepted(intake: Harness, referral_body: Json) -> None:
     async with intake.client() as client:
         id = await received(client, referral_body)
@@ -103,6 +109,7 @@ async def test_a_stale_etag_decides_nothing(intake: Harness, referral_body: Json
     assert (answer.status_code, answer.json()["code"]) == (412, "version-mismatch")
 
 
+@ON_SQLITE
 async def test_a_thing_cannot_have_happened_tomorrow(intake: Harness, referral_body: Json) -> None:
     async with intake.client() as client:
         id = await received(client, referral_body)
@@ -117,6 +124,7 @@ async def test_a_thing_cannot_have_happened_tomorrow(intake: Harness, referral_b
     assert event.data["occurred_at"] == "2026-11-20T13:00:00.000000Z"
 
 
+@ON_SQLITE
 async def test_an_unknown_referral_is_not_found(intake: Harness) -> None:
     unknown = "01a20000-0000-7000-8000-000000000000"
     async with intake.client() as client:
@@ -129,6 +137,7 @@ async def test_an_unknown_referral_is_not_found(intake: Harness) -> None:
     assert [answer.status_code for answer in answers] == [404, 404, 404]
 
 
+@ON_SQLITE
 async def test_the_actions_are_true_for_this_caller_now(intake: Harness, referral_body: Json) -> None:
     async with intake.client() as client:
         id = await received(client, referral_body)
@@ -217,6 +226,7 @@ async def test_the_same_fact_twice_counts_once(
     assert shown["no_show_count"] == 1
 
 
+@ON_SQLITE
 async def test_a_fact_about_a_referral_that_is_not_ours_is_parked(intake: Harness, clock: FixedClock) -> None:
     await intake.deliver(
         told("r-unknown", "appointment.booked.v1", "appointments", clock, appointment_id="a-1", kind="visit")

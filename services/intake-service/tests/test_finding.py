@@ -93,14 +93,14 @@ async def test_an_odd_parameter_is_refused(intake: Harness, query: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (422, "validation-failed")
 
 
-@pytest.mark.parametrize("backend", ["sqlite", "postgres"], indirect=True)
 async def test_a_patient_is_found_by_name_birth_date_phone_and_number(
     intake: Harness, referral_body: Json
 ) -> None:
     async with intake.client() as client:
         ada = await sent(client, referral_body, 1)
         bob = await sent(
-            client, referral_body, 2, name={"family": "Testperson", "given": ["Bob"]}, birth_date="1980-02-02",
+            client, referral_body, 2,
+            name={"family": "Testperson", "given": ["Bob"]}, birth_date="1980-02-02",
             identifiers=[{"system": "urn:example:mrn", "value": "B-2"}],
             telecom=[{"system": "phone", "value": "404 555 0199"}],
         )  # fmt: skip

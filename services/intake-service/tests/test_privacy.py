@@ -123,11 +123,10 @@ async def test_the_patient_card_is_what_the_event_promised(intake: Harness, refe
     assert await cards.read("p1", PATIENT_CARD, promised["id"], 2) is None
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 async def test_the_database_file_holds_nothing_to_read(
-    intake: Harness, canary_body: Json, backend: str, database_url: str
+    intake: Harness, canary_body: Json, database_url: str
 ) -> None:
-    if backend != "sqlite":
-        pytest.skip("one file to look into is what SQLite has")
     async with intake.client() as client:
         await client.post("/v1/referrals", json=canary_body)
 

@@ -38,6 +38,7 @@ async def test_a_received_referral_is_shown_as_it_was_sent(intake: Harness, refe
         assert (await client.get(answer.headers["location"])).json() == shown
 
 
+@ON_SQLITE
 async def test_the_least_there_must_be_is_a_source_a_family_name_and_an_office(intake: Harness) -> None:
     least = {
         "source": {"system": "urn:example:pms", "id": "R-2"},
@@ -198,6 +199,7 @@ async def test_a_date_may_be_as_precise_as_it_is_known(
     assert "authored_at" not in event.data
 
 
+@ON_SQLITE
 async def test_without_the_scope_nothing_is_taken(intake: Harness, referral_body: Json) -> None:
     intake.scopes = frozenset({"referrals:read"})
     async with intake.client() as client:

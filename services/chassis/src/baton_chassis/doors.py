@@ -77,10 +77,10 @@ class Answer:
 class Ask(Generic[B]):
     """One request that has passed the door: admitted, in size, readable, valid.
 
-    ``body`` is the validated model (None where none is declared), ``query`` the validated parameters or None,
-    ``raw`` the bytes of the body, ``path`` the parameters of the path (ids are canonical), ``headers`` by
-    lower-case name, ``method`` as it was asked (a GET route also answers HEAD, which must change nothing). On a
-    public route ``caller`` has no practice: name one in ``submit``.
+    ``body`` is the validated model (None where none is declared), ``query`` the validated parameters or
+    None, ``raw`` the bytes of the body, ``path`` the parameters of the path (ids are canonical),
+    ``headers`` by lower-case name, ``method`` as it was asked (a GET route also answers HEAD, which must
+    change nothing). On a public route ``caller`` has no practice: name one in ``submit``.
     """
 
     __slots__ = (

@@ -256,7 +256,7 @@ def _too_large(limit: int) -> Refused:
 
 
 def _if_match(header: str | None) -> int | None:
-    """The version named (RFC 9110, 13.1.1). Ours are weak, and compared by number; one we never gave out is old."""
+    """The version named (RFC 9110, 13.1.1). Ours are weak and compared by number; any other is out of date."""
     if header is None or header == "*":
         return None
     if not _ETAG.fullmatch(header):

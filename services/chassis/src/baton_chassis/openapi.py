@@ -164,7 +164,7 @@ def _header_parameters(declared: RouteDeclaration) -> list[dict[str, Any]]:
     if declared.idempotent:
         said.append(("Idempotency-Key", {"type": "string", "pattern": r"^[\x21-\x7e]{1,255}$"}))
     if declared.kind == "command":
-        etag = r'^(\*|(W/)?"[\x21\x23-\x7e]*")$'
+        etag = r'^(\*|(W/)?"[!#-~]{0,64}")$'
         said.append(("If-Match", {"type": "string", "pattern": etag, "examples": ['W/"3"']}))
     return [{"name": name, "in": "header", "required": False, "schema": schema} for name, schema in said]
 

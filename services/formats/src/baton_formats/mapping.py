@@ -15,7 +15,9 @@ from typing import Final
 from baton_formats import ccda, fhir, hl7v2, xdm
 from baton_formats.declaration import FieldMapping, MessageMapping
 
-_WRITTEN: Final = "<!-- Written by `python -m baton_formats.mapping`: change the declarations, not the page. -->"
+_WRITTEN: Final = (
+    "<!-- Written by `python -m baton_formats.mapping`: change the declarations, not the page. -->"
+)
 _COLUMNS: Final = ("Field", "Meaning", "Read from", "Else from", "Findings")
 
 

@@ -19,6 +19,7 @@ from baton_chassis.doors import Submit
 from baton_chassis.errors import ChassisError, NotFound, Unavailable
 from baton_chassis.failpoints import declare, failpoint
 from baton_chassis.ids import derived_id
+from baton_chassis.practices import Practices
 from baton_chassis.signals import Signal
 from baton_notification.channels.rendering import Letters, Sender, document_body, status_changed, test_event
 from baton_notification.channels.webhook import FULL_PAYLOAD, WebhookChannel
@@ -28,7 +29,7 @@ from baton_notification.domain.delivery import Delivery, Kind, Verdict
 from baton_notification.domain.endpoint import Format, WebhookEndpoint
 from baton_notification.domain.progress import ReferralProgress
 from baton_notification.handlers.webhooks import TEST_EVENT
-from baton_notification.ports import Claimed, DueDeliveries, MailChannel, Practices, Result
+from baton_notification.ports import Claimed, DueDeliveries, MailChannel, Result
 from baton_notification.queries import Queries
 
 log = logs.get("delivering")

@@ -1,4 +1,6 @@
-"""The door of development to captured mail: a page for people and the same as JSON. Not there in profile prod."""
+"""The door of development to captured mail: a page for people and the same as JSON. Not there in profile
+prod.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from baton_notification.handlers.views import moment
 from baton_notification.ports import Mailbox
 
 MOST: Final = 200
-_POLICY: Final = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 def routes(mailbox: Mailbox) -> Routes:

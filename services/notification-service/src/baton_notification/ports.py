@@ -79,15 +79,3 @@ class Mailbox(Protocol):
     async def newest(self, most: int) -> list[CapturedMail]:
         """The newest first, of all practices."""
         ...
-
-
-class Practices(Protocol):
-    """What the practices of this installation are called."""
-
-    def name(self, practice_id: str) -> str:
-        """The name as offices know it; a neutral one for a practice nobody named."""
-        ...
-
-    def phone(self, practice_id: str) -> str | None:
-        """The number offices may call."""
-        ...

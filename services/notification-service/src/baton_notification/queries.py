@@ -98,6 +98,13 @@ class Queries:
         )
         return found[-1] if found else None
 
+    async def unopened(self, link: TrackingLink, practice_id: str) -> bool:
+        """Whether a mailed notice that leads to this page was not looked at yet."""
+        rows = await self._reader.rows(
+            store.UNOPENED, practice_id, referral_id=link.referral_id, office_id=link.office_id
+        )
+        return bool(rows)
+
     async def session(self, practice_id: str, id: str) -> OfficeSession | None:
         """A browser session."""
         return await self._reader.get(OfficeSession, practice_id, id)

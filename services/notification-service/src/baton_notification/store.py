@@ -544,6 +544,19 @@ LINK_OF_REFERRAL = Statement(
 _D = DeliveryRow.__table__  # type: ignore[attr-defined]
 _UNSENT = [status.value for status in UNSENT]
 
+UNOPENED = Statement(
+    select(_D.c.id)
+    .where(
+        _D.c.practice_id == bindparam("practice_id"),
+        _D.c.referral_id == bindparam("referral_id"),
+        _D.c.office_id == bindparam("office_id"),
+        _D.c.kind == Kind.NOTICE.value,
+        _D.c.channel == "email",
+        _D.c.status.in_([Status.SENT.value, Status.DELIVERED.value]),
+    )
+    .limit(1)
+)
+
 
 def _due_now() -> Any:
     """Rows that may be claimed: due, their lane open, nothing older of their chain still on its way."""
@@ -658,7 +671,9 @@ class HandleRows:
 
 
 _M = MailRow.__table__  # type: ignore[attr-defined]
-_NEWEST_MAIL = Statement(select(_M).order_by(_M.c.received_at.desc(), _M.c.id.desc()).limit(bindparam("most")))
+_NEWEST_MAIL = Statement(
+    select(_M).order_by(_M.c.received_at.desc(), _M.c.id.desc()).limit(bindparam("most"))
+)
 
 
 class MailboxRows:

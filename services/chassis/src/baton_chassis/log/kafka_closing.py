@@ -21,9 +21,7 @@ _logger = logging.getLogger(__name__)
 
 
 async def close_producer(producer: AIOKafkaProducer, *, patience_seconds: float) -> None:
-    """Deliver what is on its way and close. Never raises; at worst it takes a few seconds more than the
-    patience.
-    """
+    """Deliver what is on its way and close. Never raises; may take seconds longer than the patience."""
     try:
         async with asyncio.timeout(patience_seconds):
             await producer.stop()

@@ -9,9 +9,7 @@ from baton_chassis.errors import ChassisError, Unavailable
 from baton_contracts.topics import PARTITIONS
 
 MAX_RECORD_BYTES = 1_000_000
-"""The largest record (key, value and headers) that a log takes: Kafka's own default limit, kept by every
-adapter.
-"""
+"""The largest record (key, value, headers) that a log takes: Kafka's default limit, kept by every adapter."""
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -25,9 +23,7 @@ class Partition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A record that is not in the log yet. Drafts with one key keep their order; the key decides the
-    partition.
-    """
+    """A record that is not in the log yet. The key decides the partition, and so what keeps its order."""
 
     topic: str
     key: bytes
@@ -89,10 +85,9 @@ class OffsetOutOfRange(LogError):
 
 
 class RebalanceFailed(LogError):
-    """`on_assigned` or `on_revoked` raised or took too long (the cause is attached), so nothing more is
-    delivered.
+    """`on_assigned` or `on_revoked` raised or took too long; the cause is attached.
 
-    The consumer is of no further use: stop it and start a new one.
+    Nothing more is handed out, the consumer is of no further use: stop it and start a new one.
     """
 
 
@@ -101,9 +96,7 @@ class DraftRefused(LogError):
 
 
 def refuse_oversized(drafts: Sequence[Draft]) -> None:
-    """Raises DraftRefused if one of `drafts` exceeds MAX_RECORD_BYTES; called by every adapter before it
-    writes.
-    """
+    """Raises DraftRefused if one exceeds MAX_RECORD_BYTES; every adapter asks before it writes."""
     for draft in drafts:
         headers = sum(len(name) + len(value) for name, value in draft.headers)
         if len(draft.key) + len(draft.value) + headers > MAX_RECORD_BYTES:
@@ -178,8 +171,7 @@ class LogConsumer(Protocol):
         ...
 
     async def poll(self, *, max_records: int, timeout: float) -> Mapping[Partition, Sequence[Record]]:
-        """Up to `max_records` records in offset order per partition; empty after `timeout` seconds without
-        any.
+        """Up to `max_records` records, in offset order per partition; empty after `timeout` seconds.
 
         A partition's records follow the last position: what poll answered before, or the last `seek`. Paused
         partitions are left out, the others are served in turn, so that a busy one starves none. Calling it is
@@ -236,10 +228,9 @@ class EventLog(Protocol):
 
     @property
     def log_id(self) -> str:
-        """Which log this is (Kafka: the cluster id; SQLite: an id in the file). Offsets mean nothing
-        without it.
+        """Which log this is (Kafka: the cluster id; SQLite: an id in the file).
 
-        Raises LogUnavailable before the first successful `start`.
+        Offsets mean nothing without it. Raises LogUnavailable before the first successful `start`.
         """
         ...
 
@@ -252,8 +243,9 @@ class EventLog(Protocol):
         ...
 
     async def ensure_topics(self, names: Sequence[str], partitions: int = PARTITIONS) -> None:
-        """Create the topics that do not exist. Raises LogError where one exists with other partitions,
-        LogUnavailable.
+        """Create the topics that do not exist.
+
+        Raises LogError where one exists with another number of partitions, LogUnavailable.
         """
         ...
 
@@ -263,7 +255,7 @@ class EventLog(Protocol):
         Drafts of one key keep their order, within a call and over calls made one after the other (who calls
         concurrently decides no order between the calls). On LogUnavailable (no acknowledgement within 30 s,
         or the connection is beyond repair) any part of `drafts` may be in the log, now or later, and every
-        other call that was in flight fails as well; the connection has already been replaced. The caller
+        other call that was in flight fails as well; the connection has been given up (the next call makes a new one). The caller
         then appends the same drafts again, in the same order and before any later ones of these keys: that
         way the *first* occurrences in the log are in order, and readers drop the repeats. A cancelled call
         leaves the same uncertainty. Raises DraftRefused before anything was sent, UnknownTopic,
@@ -276,15 +268,11 @@ class EventLog(Protocol):
         ...
 
     async def end_offsets(self, topic: str) -> Mapping[int, int]:
-        """By partition number, the offset that the next record will get. Raises UnknownTopic,
-        LogUnavailable.
-        """
+        """By partition number, the offset of the next record. Raises UnknownTopic, LogUnavailable."""
         ...
 
     def consumer(self, group: str, topics: Sequence[str], *, member: str) -> LogConsumer:
-        """A new member of `group`, not started. `member` names it in displays and logs (host, process,
-        number).
-        """
+        """A new member of `group`, not started; `member` names it in displays and logs."""
         ...
 
     async def read(self, topic: str, partition: int, from_offset: int, limit: int) -> list[Record]:

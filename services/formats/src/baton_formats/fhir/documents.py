@@ -585,6 +585,20 @@ DIAGNOSTIC_REPORT = Table(
 )
 
 
+def loose_results(body: Body) -> Document | None:
+    """Results that came without a document around them: a lone Observation, or those of a closed Bundle."""
+    if not body.closed and body.root.value.get("resourceType") != "Observation":
+        return None
+    if body.of_type("Composition") or body.of_type("DiagnosticReport"):
+        return None
+    held = body.of_type("Observation")
+    if not held:
+        return None
+    about, how = subject(held[0], "subject")
+    lines = tuple(line for node in held for line in observations_of(node))
+    return Document(patient=about, patient_link=how, observations=lines)
+
+
 def document_reference(node: Node) -> Document:
     """A DocumentReference."""
     return DOCUMENT_REFERENCE.read(node)
@@ -608,5 +622,6 @@ __all__ = [
     "diagnostic_report",
     "document_reference",
     "lone_binary",
+    "loose_results",
     "observations_of",
 ]

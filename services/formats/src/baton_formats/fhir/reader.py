@@ -207,6 +207,9 @@ def _facts(body: Body) -> tuple[Fact, ...]:
             found.append(fact)
     if body.root.value.get("resourceType") == "Binary":
         found.append(documents.lone_binary(body.root))
+    results = documents.loose_results(body)
+    if results is not None:
+        found.append(results)
     return tuple(found)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import orjson
 
@@ -80,6 +80,7 @@ PATIENT_REFERRAL: Final = Concept(
 """What is asked for where the sender named no service and FHIR wants one (prd-1)."""
 
 _NAMESPACE: Final = uuid.UUID("6f1d2f1e-54cb-5a0c-9c5e-0d3f3b1f4a77")
+_VERSION: Final = re.compile(r"/_history/[^/]*$")
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _DISPOSITION_CODES: Final = {meaning: code for code, meaning in DISPOSITIONS.items()}
 _EVENTS: Final = {"new": "I12", "update": "I13", "status": "I13", "cancel": "I14", "query": "I15"}
@@ -90,6 +91,7 @@ _DOC_STATUS: Final = {
     "corrected": "amended",
     "retracted": "entered-in-error",
 }
+_TIMELESS: Final = frozenset({"proposed", "cancelled", "waitlist", None})
 _RELATIONS: Final = frozenset({"replaces", "transforms", "signs", "appends"})
 
 
@@ -132,12 +134,12 @@ def compose(
 ) -> Written:
     """Facts as FHIR R4 JSON, base R4 valid.
 
-    ``form``: ``message`` opens with a MessageHeader made from ``envelope`` (event, sender, receivers, control
-    id, time, what it answers); ``collection`` and ``transaction`` hold the resources alone; ``resource`` is the
-    one fact with everything it points at contained. ``profile`` names a table of :mod:`profiles`.
-    ``default_zone`` (``-05:00``) is put after times of day that came without an offset; without it only their
-    date is written, and a finding says so. Raises ``ValueError`` where ``resource`` is asked for anything but
-    one fact, ``KeyError`` for an unknown profile.
+    ``form``: ``message`` opens with a MessageHeader made from ``envelope`` (event, sender, receivers,
+    control id, time, what it answers); ``collection`` and ``transaction`` hold the resources alone;
+    ``resource`` is the one fact with everything it points at contained. ``profile`` names a table of
+    :mod:`profiles`. ``default_zone`` (``-05:00``) is put after times of day that came without an offset;
+    without it only their date is written, and a finding says so. Raises ``ValueError`` where ``resource`` is
+    asked for anything but one fact, ``KeyError`` for an unknown profile.
     """
     writer = _Writer(profile_named(profile), default_zone, new_id, contained=form == "resource")
     if form == "resource":
@@ -204,12 +206,29 @@ class _Writer:
             entries.append(entry)
         if form == "message":
             entries.insert(0, entries.pop())
+        self._settle(entries)
         return filled(
             resourceType="Bundle",
             type=form,
             timestamp=instant(envelope.sent_at, self.zone) if envelope.sent_at else None,
             entry=entries,
         )
+
+    def _settle(self, entries: list[Json]) -> None:
+        """Point references by type and id at their entry; those into another Bundle mean nothing."""
+        known: dict[str, str] = {}
+        for entry in entries:
+            resource = entry["resource"]
+            known.setdefault(f"{resource['resourceType']}/{resource.get('id')}", entry["fullUrl"])
+        present = {entry["fullUrl"] for entry in entries}
+        for pointer in _pointers(entries):
+            reference = _VERSION.sub("", pointer["reference"])
+            if reference in known:
+                pointer["reference"] = known[reference]
+            elif reference.startswith("urn:uuid:") and reference not in present:
+                del pointer["reference"]
+                pointer.setdefault("display", "not part of this message")
+                self.doubt("link-not-written", "Reference.reference", "what this points at was not written")
 
     # ---- facts -----------------------------------------------------------------------------------------
 
@@ -346,7 +365,6 @@ class _Writer:
 
     def _appointment(self, fact: Appointment) -> Json:
         status = self._code(fact.status, bindings.APPOINTMENT_STATUS, "proposed")
-        start, end = self._span(fact)
         based_on = self._links(fact.based_on) or [
             held for number in fact.referrals if (held := _logical_reference(number, "ServiceRequest"))
         ]
@@ -363,8 +381,7 @@ class _Writer:
             appointmentType=concept(fact.type),
             reasonCode=concepts((fact.reason,)) if fact.reason else None,
             description=words(fact.description),
-            start=start,
-            end=end,
+            **self._span(fact),
             minutesDuration=fact.duration_minutes if (fact.duration_minutes or 0) > 0 else None,
             slot=self._links(fact.slots),
             created=self._date_time(fact.created_at, "Appointment.created"),
@@ -376,16 +393,24 @@ class _Writer:
         extend(resource, fact.extensions)
         return resource
 
-    def _span(self, fact: Appointment) -> tuple[str | None, str | None]:
-        """Start and end, both or neither (app-2); the end follows from the duration where it was not given."""
+    def _span(self, fact: Appointment) -> Json:
+        """Start and end, both or neither (app-2), and both where the booking stands (app-3).
+
+        The end follows from the duration where it was not given; what nobody knows is said to be absent.
+        """
         start, end = instant(fact.start, self.zone), instant(fact.end, self.zone)
         if start and not end and fact.duration_minutes is not None and fact.start is not None:
             end = _later(fact.start, fact.duration_minutes, self.zone)
-        if bool(start) != bool(end) or (not start and (fact.start or fact.end)):
-            detail = "FHIR wants start and end as moments with an offset, both or neither; they were left out"
-            self.doubt("time-not-written", "Appointment.start", detail)
-            return None, None
-        return start, end
+        if (fact.start and not start) or (fact.end and not end):
+            self.doubt("time-not-written", "Appointment.start", "FHIR wants a moment with an offset here")
+        if not start and not end and fact.status in _TIMELESS:
+            return {}
+        return filled(
+            start=start,
+            _start=None if start else dict(ABSENT),
+            end=end,
+            _end=None if end else dict(ABSENT),
+        )
 
     def _participants(self, fact: Appointment) -> list[Json]:
         given = [self._participant(one) for one in fact.participants]
@@ -814,7 +839,20 @@ def provenance(
     return orjson.dumps(resource)
 
 
-# ---- pieces --------------------------------------------------------------------------------------------------
+# ---- pieces ----------------------------------------------------------------------------------------------
+
+
+def _pointers(value: Any) -> Iterator[Json]:
+    """Every object with a textual ``reference``, however deep."""
+    waiting: list[Any] = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, list):
+            waiting.extend(item)
+        elif isinstance(item, dict):
+            if isinstance(item.get("reference"), str):
+                yield item
+            waiting.extend(item.values())
 
 
 def _logical(value: str | None) -> str | None:

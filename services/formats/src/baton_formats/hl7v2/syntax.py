@@ -102,8 +102,9 @@ class Syntax:
         return "\n" * min(max(count, 1), 80) if command in ("br", "sp", "ce") else ""
 
     def _hex_run(self, parts: list[str], start: int) -> tuple[str, int] | None:
-        """Neighbouring ``\\X..\\`` escapes are one run of bytes: a character may be spread over several
-        of them.
+        """Neighbouring ``\\X..\\`` escapes are one run of bytes: a character may be spread over several of them.
+
+        Bytes that are no text in the message's character set stay as they were written, the whole run of them.
         """
         pairs: list[str] = []
         at = start
@@ -117,7 +118,8 @@ class Syntax:
         try:
             return bytes.fromhex("".join(pairs)).decode(self.charset), at - 1
         except UnicodeDecodeError:
-            return None
+            mark = self.escape
+            return "".join(f"{mark}X{pair}{mark}" for pair in pairs), at - 1
 
 
 @dataclass(frozen=True, slots=True)

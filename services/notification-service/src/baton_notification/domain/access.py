@@ -45,13 +45,13 @@ class TrackingLink:
         """Whether the link still opens the page."""
         return self.revoked_at is None and at < self.expires_at
 
-    def slide(self, at: datetime) -> bool:
-        """Used or sent again: it lasts another thirty days. Tells whether that is worth writing down."""
-        later = at + LINK_LASTS
-        if later - self.expires_at < _SLIDES_AFTER:
-            return False
-        self.expires_at = later
-        return True
+    def wears(self, at: datetime) -> bool:
+        """Whether a use now makes it last noticeably longer."""
+        return at + LINK_LASTS - self.expires_at >= _SLIDES_AFTER
+
+    def slide(self, at: datetime) -> None:
+        """Used: it lasts another thirty days."""
+        self.expires_at = max(self.expires_at, at + LINK_LASTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +131,13 @@ class OfficeSession:
         fresh = at - self.seen_at < SESSION_IDLE and at - self.started_at < SESSION_LASTS
         return self.ended_at is None and fresh
 
-    def seen(self, at: datetime) -> bool:
-        """Used now. Tells whether that is worth writing down."""
-        if at - self.seen_at < _SEEN_AGAIN_AFTER:
-            return False
-        self.seen_at = at
-        return True
+    def wears(self, at: datetime) -> bool:
+        """Whether a use now is worth writing down."""
+        return at - self.seen_at >= _SEEN_AGAIN_AFTER
+
+    def seen(self, at: datetime) -> None:
+        """Used now."""
+        self.seen_at = max(self.seen_at, at)
 
 
 def _whole(span: timedelta) -> int:

@@ -31,7 +31,8 @@ _SHOWN_BY_LINK = frozenset({Status.SENT, Status.DELIVERED})
 async def note_opened(command: NoteOpened, work: Work) -> Reply:
     """The mailed notices of this referral were looked at; the link lasts longer."""
     link = await work.load(TrackingLink, command.id)
-    if link.slide(command.at):
+    if link.wears(command.at):
+        link.slide(command.at)
         work.save(link)
     for delivery in await _mailed_notices(link.referral_id, link.office_id, work):
         if delivery.status in _SHOWN_BY_LINK:
@@ -107,7 +108,8 @@ async def verify_code(command: VerifyCode, work: Work) -> Reply:
 async def continue_session(command: ContinueSession, work: Work) -> Reply:
     """The session was used."""
     session = await work.load(OfficeSession, command.id)
-    if session.seen(command.at):
+    if session.wears(command.at):
+        session.seen(command.at)
         work.save(session)
     return Reply()
 

@@ -1,0 +1,10 @@
+"""`python -m baton_console`: this service as a process of its own."""
+
+from __future__ import annotations
+
+from baton_chassis.serving import main
+
+from baton_console.app import build
+from baton_console.settings import Settings
+
+main(build, Settings, name="console-service")

@@ -1,0 +1,163 @@
+"""Every published sample ends in one of three ways, in time, and the floors of the sample collection hold."""
+
+import importlib.util
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from baton_formats.facts import Appointment, Arrival, Document, PatientChange, Referral
+from baton_formats.findings import Message, Outcome
+from baton_formats.hl7v2 import read as read_hl7v2
+from baton_formats.sniff import read
+
+_TABLE = Path(__file__).resolve().parents[1] / "benchmarks" / "table.py"
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[ModuleType]:
+    spec = importlib.util.spec_from_file_location("formats_table", _TABLE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+@pytest.fixture(scope="module")
+def found(table: ModuleType, samples: Path) -> list[Any]:
+    return list(table.rows(samples))
+
+
+def outcomes(found: list[Any], prefix: str, suffix: str = "") -> Counter[str]:
+    return Counter(
+        row.outcome for row in found if row.folder.startswith(prefix) and row.file.endswith(suffix)
+    )
+
+
+def test_no_file_makes_a_reader_raise(found: list[Any]) -> None:
+    assert len(found) > 850
+    assert [(row.folder, row.file, row.reason) for row in found if row.outcome == "raised"] == []
+
+
+def test_every_refusal_has_a_reason_and_nothing_else_has(found: list[Any]) -> None:
+    assert all((row.outcome == "refused") == bool(row.reason) for row in found)
+
+
+def test_no_file_takes_a_second(found: list[Any]) -> None:
+    assert [(row.file, row.cpu_ms) for row in found if row.cpu_ms > 1000] == []
+
+
+def test_all_hl7_files_but_the_one_without_msh_are_read(found: list[Any]) -> None:
+    ended = outcomes(found, "hl7v2-", ".hl7")
+    assert sum(ended.values()) == 118
+    refused = [row.file for row in found if row.file.endswith(".hl7") and row.outcome == "refused"]
+    assert refused == ["invalid-missing-msh.hl7"]
+
+
+def test_fuzzed_hl7_ends_within_50_ms(found: list[Any]) -> None:
+    fuzzed = [row for row in found if "BadInputs" in row.file]
+    assert len(fuzzed) == 16
+    assert max(row.cpu_ms for row in fuzzed) < 50
+    assert {row.outcome for row in fuzzed} == {"refused"}
+
+
+def _tells(message: Message) -> bool:
+    """Whether a message gives its patient, its event and a time."""
+    about = (Referral, Appointment, Document, Arrival, PatientChange)
+    patients = [
+        fact.patient for fact in message.facts if isinstance(fact, about) and fact.patient is not None
+    ]
+    envelope = message.envelope
+    times = [envelope.sent_at] if envelope is not None else []
+    for fact in message.facts:
+        if isinstance(fact, Appointment):
+            times.append(fact.start)
+        elif isinstance(fact, Document):
+            times.append(fact.written_at)
+    named = any(patient.names and patient.identifiers for patient in patients)
+    event = envelope is not None and bool(envelope.event)
+    return named and event and any(time is not None and time.iso is not None for time in times)
+
+
+def test_referrals_bookings_and_documents_tell_patient_event_and_time(samples: Path) -> None:
+    told = []
+    for path in sorted(path for folder in samples.glob("hl7v2-*") for path in folder.rglob("*.hl7")):
+        messages = read_hl7v2(path.read_bytes()).messages
+        told += [_tells(message) for message in messages if message.type[:3] in ("REF", "SIU", "MDM")]
+    assert len(told) >= 25
+    assert told.count(False) <= len(told) - 24
+
+
+@pytest.mark.parametrize("folder", ["fhir-r4-spec", "fhir-bser", "fhir-us-core", "fhir-sdoh-cc"])
+def test_published_r4_resources_are_all_accepted(found: list[Any], folder: str) -> None:
+    assert outcomes(found, folder)["refused"] == 0
+
+
+def test_no_resource_of_the_booking_standard_is_refused(found: list[Any]) -> None:
+    refused = [row for row in found if row.folder == "fhir-nhs-bars" and row.outcome == "refused"]
+    assert [row.file for row in refused if "resourceType" not in (row.reason or "")] == []
+    assert len(refused) <= 1
+
+
+def test_stu3_is_read_or_refused_by_name(found: list[Any]) -> None:
+    json_files = [row for row in found if row.folder == "fhir-nhs-ers" and row.file.endswith(".json")]
+    assert len(json_files) == 107
+    assert [
+        row.file for row in json_files if row.outcome == "refused" and "STU3" not in (row.reason or "")
+    ] == []
+
+
+def test_c_cda_documents_are_read_and_fragments_named(found: list[Any]) -> None:
+    ended = {
+        row.file: row
+        for row in found
+        if row.folder.startswith("ccda-") and not row.file.endswith((".pdf", ".ZIP"))
+    }
+    refused = sorted(file for file, row in ended.items() if row.outcome == "refused")
+    assert refused == [
+        "NT_BadXml_r11_v2.xml",
+        "Patient_Aliases_(C-CDA_R2.1).xml",
+        "Patient_Demographic_Information(C-CDA2.1).xml",
+        "Patient_Previous_Name(C-CDA2.1).xml",
+    ]
+    assert len(ended) - len(refused) == 24
+
+
+def test_every_attack_in_xml_is_refused(found: list[Any]) -> None:
+    assert set(outcomes(found, "adversarial-xml")) == {"refused"}
+
+
+def test_wrong_json_is_refused_and_right_json_is_told_from_it(samples: Path) -> None:
+    folder = samples / "adversarial-json"
+    results = {path.name: read(path.read_bytes()) for path in folder.rglob("*.json")}
+    assert len([name for name in results if name.startswith("n_")]) == 125
+    assert {result.outcome for name, result in results.items() if name.startswith("n_")} == {Outcome.REFUSED}
+    assert not [
+        name
+        for name, result in results.items()
+        if name.startswith("y_") and "well-formed" in (result.reason or "")
+    ]
+
+
+def test_the_table_prints_and_tells_by_its_exit_code(
+    table: ModuleType, samples: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert table.main(["--json", str(samples)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert {json.loads(line)["outcome"] for line in printed} <= {outcome.value for outcome in Outcome}
+    assert table.main([str(samples / "no-such-folder")]) == 0
+    assert "skipped" in capsys.readouterr().out
+
+
+def test_segment_counts_stand_for_what_was_read(samples: Path) -> None:
+    body = (samples / "hl7v2-ms-converter/REF-I12-01.hl7").read_bytes()
+    lines = [line for line in body.replace(b"\r", b"\n").split(b"\n") if line.strip()]
+    assert read_hl7v2(body).messages[0].segments == len(lines)

@@ -1,0 +1,292 @@
+"""Running installations, started as a user starts them, and the people who use them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from baton_chassis.testing.receiver import Receiver
+from baton_chassis.testing.servers import create_database
+from baton_chassis.testing.waiting import until
+from baton_contracts.envelope import Envelope
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared" / "data"
+BSER = SHARED / "fhir-bser/json-compiled/Bundle-bundle-bser-referral-message-bundle-eve-everywoman.json"
+
+
+@dataclass
+class Installation:
+    """Baton as a user has it: an address, a token, a mailbox, a clock that can be moved."""
+
+    process: subprocess.Popen[str]
+    state: dict[str, Any]
+    folder: Path
+    mode: str
+    client: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = httpx.Client(
+            base_url=self.state["base_url"],
+            timeout=30,
+            trust_env=False,
+            headers={"Authorization": f"Bearer {self.state['token']}"},
+        )
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """What a GET answers; it must be 200."""
+        answer = self.client.get(path, params=query)
+        assert answer.status_code == 200, answer.text
+        said: dict[str, Any] = answer.json()
+        return said
+
+    def post(self, path: str, body: Any, *, status: int | tuple[int, ...] = (200, 201)) -> dict[str, Any]:
+        """What a POST answers, with the status expected."""
+        answer = self.client.post(path, json=body)
+        wanted = status if isinstance(status, tuple) else (status,)
+        assert answer.status_code in wanted, f"{answer.status_code} {answer.text}"
+        said: dict[str, Any] = answer.json()
+        return said
+
+    def state_of(self, referral_id: str, state: str) -> dict[str, Any]:
+        """The referral, once it has that state."""
+
+        def look() -> dict[str, Any] | None:
+            referral = self.get(f"/v1/referrals/{referral_id}")
+            return referral if referral["state"] == state else None
+
+        return until(look, what=f"referral is {state}")
+
+    def mails(self, to: str) -> list[dict[str, Any]]:
+        """Mail that was sent to an address, newest first."""
+        items = self.client.get("/dev/mailbox/messages").json()["items"]
+        return [mail for mail in items if mail["to"] == to]
+
+    def mail(self, to: str, word: str) -> dict[str, Any]:
+        """The newest mail to an address with ``word`` in its subject or text, once it is there."""
+
+        def look() -> dict[str, Any] | None:
+            return next((m for m in self.mails(to) if word in m["subject"] or word in m["text"]), None)
+
+        return until(look, what=f"mail to {to} with {word!r}; got {[m['subject'] for m in self.mails(to)]}")
+
+    def advance(self, step: timedelta) -> None:
+        """Move the test clock of every process."""
+        answer = self.client.post("/dev/clock/advance", json={"seconds": int(step.total_seconds())})
+        assert answer.status_code == 200, answer.text
+
+    def events(self, referral_id: str) -> list[Envelope]:
+        """Everything published about a referral, as console has it."""
+        found: list[dict[str, Any]] = []
+        after = None
+        while True:
+            query = {"referral_id": referral_id, "limit": 200} | ({"after": after} if after else {})
+            page = self.get("/v1/events", **query)
+            found += page["items"]
+            if not page["items"] or page["next"] is None or page["next"] == after:
+                return [Envelope.from_bytes(json.dumps(item).encode()) for item in found]
+            after = page["next"]
+
+    def stop(self) -> int:
+        """Ask it to stop, as Ctrl-C does; its exit code."""
+        self.client.close()
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=60)
+
+
+def start(folder: Path, *, mode: str, **environment: str) -> Installation:
+    """Start Baton in ``folder`` and wait for the ready line."""
+    told = {name: value for name, value in os.environ.items() if not name.startswith("BATON_")}
+    told |= {
+        "BATON_DATA_DIR": str(folder),
+        "BATON_PORT": "0",
+        "BATON_TEST_CLOCK": "1",
+        "BATON_DEMO": "0",
+        "BATON_OUTBOUND_ALLOW": "127.0.0.1",
+    } | environment
+    module = ["baton_embedded", "up"] if mode == "embedded" else ["baton_embedded.cluster"]
+    errors = (folder.parent / f"{folder.name}.err").open("a")
+    process = subprocess.Popen(
+        [sys.executable, "-m", *module], cwd=ROOT, env=told, stdout=subprocess.PIPE, stderr=errors, text=True
+    )
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if line.startswith("BATON READY "):
+            break
+    else:
+        process.wait(timeout=10)
+        raise AssertionError(f"did not start: {said} {Path(errors.name).read_text()[-2000:]}")
+    state = json.loads((folder / "run.json").read_text())
+    return Installation(process, state, folder, mode)
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Everything in one process, on SQLite and the embedded log."""
+    running = start(tmp_path_factory.mktemp("embedded"), mode="embedded")
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: str, kafka_server: str
+) -> Iterator[Installation]:
+    """Two processes of every service on PostgreSQL and Apache Kafka."""
+    running = start(
+        tmp_path_factory.mktemp("cluster"),
+        mode="cluster",
+        BATON_DATABASE_URL=create_database(postgres_server),
+        BATON_KAFKA=kafka_server,
+    )
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("embedded", marks=pytest.mark.journey),
+        pytest.param("cluster", marks=[pytest.mark.journey, pytest.mark.postgres, pytest.mark.kafka]),
+    ]
+)
+def baton(request: pytest.FixtureRequest) -> Installation:
+    """Baton, in both ways of running."""
+    running: Installation = request.getfixturevalue(request.param)
+    return running
+
+
+@pytest.fixture
+def starting() -> Callable[..., Installation]:
+    """Starts an installation of the test's own."""
+    return start
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A webhook receiver of the referring office."""
+    with Receiver() as running:
+        yield running
+
+
+class OfficePage:
+    """A referring office with a link from a mail, in a browser of its own."""
+
+    def __init__(self, baton: Installation, mail: dict[str, Any]) -> None:
+        link = re.search(r"https?://\S+(/o/[A-Za-z0-9_\-]+)", mail["text"])
+        assert link is not None, mail["text"]
+        self.baton = baton
+        self.path = link[1]
+        self.to = mail["to"]
+        self.browser = httpx.Client(
+            base_url=baton.state["base_url"],
+            timeout=30,
+            trust_env=False,
+            headers={"Accept": "application/json", "Origin": baton.state["base_url"]},
+        )
+
+    def look(self) -> dict[str, Any]:
+        """The page as JSON."""
+        answer = self.browser.get(self.path)
+        assert answer.status_code == 200, answer.text
+        said: dict[str, Any] = answer.json()
+        return said
+
+    def sign_in(self) -> None:
+        """Have a code sent to the address on file and type it in."""
+        before = len(self.baton.mails(self.to))
+        asked = self.browser.post(f"{self.path}/code", data={})
+        assert asked.status_code in (200, 202, 204, 303), asked.text
+        until(lambda: len(self.baton.mails(self.to)) > before, what="the mail with the code")
+        mail = next(m for m in self.baton.mails(self.to) if re.search(r"\b\d{8}\b", m["text"]))
+        found = re.search(r"\b(\d{8})\b", mail["text"])
+        assert found is not None
+        verified = self.browser.post(f"{self.path}/verify", data={"code": found[1]})
+        assert verified.status_code in (200, 204, 303), verified.text
+
+    def fetch(self, document_id: str) -> bytes:
+        """The document, as the signed-in office gets it."""
+        answer = self.browser.get(f"{self.path}/documents/{document_id}")
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+    def acknowledge(self) -> None:
+        """Say that it arrived."""
+        answer = self.browser.post(f"{self.path}/acknowledge", data={})
+        assert answer.status_code in (200, 204, 303), answer.text
+
+
+@pytest.fixture
+def office_page() -> type[OfficePage]:
+    """Opens the link of a mail."""
+    return OfficePage
+
+
+@pytest.fixture(scope="session")
+def bser_bundle() -> bytes:
+    """A referral that nobody here wrote."""
+    if not BSER.exists():
+        pytest.skip(f"the folder of real messages is absent: {SHARED}")
+    return BSER.read_bytes()
+
+
+@dataclass
+class Writer:
+    """Makes requests of a practice system, each with keys of its own."""
+
+    number: int = 0
+
+    def referral(self, **changes: Any) -> dict[str, Any]:
+        """A referral of an invented patient from an invented office."""
+        self.number += 1
+        key = f"J-{os.getpid()}-{self.number}-{datetime.now(UTC).timestamp()}"
+        return {
+            "source": {"system": "urn:example:journeys", "id": key},
+            "priority": "routine",
+            "question": "Is stress testing needed before surgery?",
+            "patient": {"name": {"family": "Testperson", "given": ["Ada"]}, "birth_date": "1970-01-01"},
+            "referrer": {
+                "office": {
+                    "name": f"Invented Practice {key}",
+                    "telecom": [
+                        {"system": "email", "value": f"desk-{self.number}-{os.getpid()}@office.example"}
+                    ],
+                },
+                "reference": f"REF-{self.number}",
+            },
+        } | changes
+
+    def appointment(self, referral: dict[str, Any], **changes: Any) -> dict[str, Any]:
+        """A visit next week."""
+        start = datetime.now(UTC) + timedelta(days=7)
+        return {"referral": referral, "start": start.isoformat(), "kind": "visit"} | changes
+
+    def note(self, referral: dict[str, Any], **changes: Any) -> dict[str, Any]:
+        """A final note, signed."""
+        return {
+            "referral": referral,
+            "kind": "final",
+            "signed": {"by": "Grace Example, MD", "at": datetime.now(UTC).isoformat()},
+            "content": {"media_type": "text/plain", "text": "No further testing is needed."},
+            "answer": "No further testing is needed.",
+            "disposition": "care_returned",
+        } | changes
+
+
+@pytest.fixture
+def write() -> Writer:
+    """Makes the bodies of requests."""
+    return Writer()
