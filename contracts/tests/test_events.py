@@ -166,7 +166,7 @@ def test_a_code_of_tomorrow_is_read_but_cannot_be_written() -> None:
     read = parse(Envelope.from_bytes(envelope_with(envelope, body)))
     assert isinstance(read, AppointmentCancelled)
     assert (read.reason, read.kind) == ("alien_abduction", "ceremony")
-    with pytest.raises(MalformedEvent, match="unpublished_code"):
+    with pytest.raises(MalformedEvent, match="reason value_error"):
         validate_produced(envelope.type, body)
 
 
@@ -185,6 +185,21 @@ def test_a_decline_cannot_be_made_without_its_reason_or_with_a_sentence() -> Non
         with pytest.raises(ValidationError):
             ReferralDeclined(**common, **wrong)
     assert ReferralDeclined(**common, reason=codes.DeclineReason.NO_CAPACITY).reason == "no_capacity"
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [
+        EventType.REFERRAL_DECLINED,
+        EventType.REFERRAL_CANCELLED,
+        EventType.REFERRAL_WITHDRAWN,
+        EventType.CARE_RETURNED,
+    ],
+)
+def test_no_system_infers_an_ending_or_a_return_of_care(type_: EventType) -> None:
+    body = {**example(EVENTS[type_], full=True).data, "assertion": "system_inferred"}
+    with pytest.raises(MalformedEvent, match="assertion value_error"):
+        validate_produced(type_, body)
 
 
 def test_times_need_an_offset_and_travel_in_utc() -> None:

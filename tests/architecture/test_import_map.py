@@ -1,4 +1,6 @@
-"""The guards guard: the map holds today, each of its rules turns red for a planted violation, no member is left out."""
+"""The guards guard: the map holds today, each of its rules turns red for a planted violation, no member is
+left out.
+"""
 
 from __future__ import annotations
 

@@ -103,7 +103,10 @@ class Installation:
         """Ask it to stop, as Ctrl-C does; its exit code."""
         self.client.close()
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(timeout=60)
+        code = self.process.wait(timeout=60)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return code
 
 
 def start(folder: Path, *, mode: str, **environment: str) -> Installation:
@@ -117,10 +120,16 @@ def start(folder: Path, *, mode: str, **environment: str) -> Installation:
         "BATON_OUTBOUND_ALLOW": "127.0.0.1",
     } | environment
     module = ["baton_embedded", "up"] if mode == "embedded" else ["baton_embedded.cluster"]
-    errors = (folder.parent / f"{folder.name}.err").open("a")
-    process = subprocess.Popen(
-        [sys.executable, "-m", *module], cwd=ROOT, env=told, stdout=subprocess.PIPE, stderr=errors, text=True
-    )
+    errors = folder.parent / f"{folder.name}.err"
+    with errors.open("a") as standard_error:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *module],
+            cwd=ROOT,
+            env=told,
+            stdout=subprocess.PIPE,
+            stderr=standard_error,
+            text=True,
+        )
     assert process.stdout is not None
     said = []
     for line in process.stdout:
@@ -129,7 +138,7 @@ def start(folder: Path, *, mode: str, **environment: str) -> Installation:
             break
     else:
         process.wait(timeout=10)
-        raise AssertionError(f"did not start: {said} {Path(errors.name).read_text()[-2000:]}")
+        raise AssertionError(f"did not start: {said} {errors.read_text()[-2000:]}")
     state = json.loads((folder / "run.json").read_text())
     return Installation(process, state, folder, mode)
 
@@ -207,15 +216,18 @@ class OfficePage:
 
     def sign_in(self) -> None:
         """Have a code sent to the address on file and type it in."""
-        before = len(self.baton.mails(self.to))
         asked = self.browser.post(f"{self.path}/code", data={})
         assert asked.status_code in (200, 202, 204, 303), asked.text
-        until(lambda: len(self.baton.mails(self.to)) > before, what="the mail with the code")
-        mail = next(m for m in self.baton.mails(self.to) if re.search(r"\b\d{8}\b", m["text"]))
-        found = re.search(r"\b(\d{8})\b", mail["text"])
-        assert found is not None
-        verified = self.browser.post(f"{self.path}/verify", data={"code": found[1]})
+        code = until(self._code, what="the mail with the code")
+        verified = self.browser.post(f"{self.path}/verify", data={"code": code})
         assert verified.status_code in (200, 204, 303), verified.text
+
+    def _code(self) -> str | None:
+        for mail in self.baton.mails(self.to):
+            found = re.search(r"\b(\d{8})\b", mail["text"])
+            if found is not None:
+                return found[1]
+        return None
 
     def fetch(self, document_id: str) -> bytes:
         """The document, as the signed-in office gets it."""
@@ -226,13 +238,21 @@ class OfficePage:
     def acknowledge(self) -> None:
         """Say that it arrived."""
         answer = self.browser.post(f"{self.path}/acknowledge", data={})
-        assert answer.status_code in (200, 204, 303), answer.text
+        assert answer.status_code in (200, 201, 204, 303), answer.text
 
 
 @pytest.fixture
-def office_page() -> type[OfficePage]:
+def office_page() -> Iterator[Callable[[Installation, dict[str, Any]], OfficePage]]:
     """Opens the link of a mail."""
-    return OfficePage
+    opened: list[OfficePage] = []
+
+    def open_link(baton: Installation, mail: dict[str, Any]) -> OfficePage:
+        opened.append(OfficePage(baton, mail))
+        return opened[-1]
+
+    yield open_link
+    for page in opened:
+        page.browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,15 @@ class Assertion(StrEnum):
     POLICY = "policy"
 
 
+class VouchedAssertion(StrEnum):
+    """Who vouches for an ending or a return of care: never a system's inference."""
+
+    HUMAN = Assertion.HUMAN.value
+    PARTNER_SYSTEM = Assertion.PARTNER_SYSTEM.value
+    PMS = Assertion.PMS.value
+    POLICY = Assertion.POLICY.value
+
+
 class ActorKind(StrEnum):
     """What sort of party acted."""
 
@@ -290,6 +299,7 @@ REASONS: Final[Mapping[EventType, type[StrEnum]]] = MappingProxyType(
 
 VOCABULARIES: Final[tuple[type[StrEnum], ...]] = (
     Assertion,
+    VouchedAssertion,
     ActorKind,
     Priority,
     RequestedDisposition,

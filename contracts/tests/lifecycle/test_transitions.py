@@ -225,6 +225,7 @@ def test_row_14_care_returns_when_the_office_acknowledged_or_the_window_passed(
 def test_row_14_nobody_returns_care_without_a_delivered_report(story: Story) -> None:
     run = story("seen", Tell(EventType.CARE_RETURNED, attributes={"ack": "explicit"}))
     lands(run, "seen", "seen")
+    assert run.lines == story("seen").lines
     assert story("seen", Ask(Verb.RETURN_CARE)).refused == 1
 
 
@@ -367,3 +368,138 @@ def test_nothing_received_is_no_state_at_all(story: Story) -> None:
     assert run.lines.position.stage is None
     caught_up = run.after(Tell(EventType.REFERRAL_RECEIVED))
     assert caught_up.lines.position.stage is Stage.SCHEDULED
+
+
+def test_a_late_wish_to_cancel_or_acceptance_moves_no_ending(story: Story) -> None:
+    for ending in ("declined", "cancelled", "withdrawn", "expired"):
+        for late in (
+            EventType.REFERRAL_CANCEL_REQUESTED,
+            EventType.REFERRAL_ACCEPTED,
+            EventType.REFERRAL_HELD,
+        ):
+            run = story(ending, Tell(late, "other"))
+            lands(run, ending, "received")
+            assert run.lines.position == story(ending).lines.position
+
+
+def test_an_ending_lifts_the_hold_and_forgets_the_wish_to_cancel(story: Story) -> None:
+    run = story(
+        "accepted",
+        Ask(Verb.HOLD, reason="auth_pending"),
+        Ask(Verb.REQUEST_CANCEL, Party.SENDER),
+        Ask(Verb.CONFIRM_CANCEL),
+        Ask(Verb.REOPEN, attributes={"to": "accepted"}),
+    )
+    lands(run, "accepted", "received")
+    assert run.lines.position.hold is None
+
+
+def test_a_redirection_is_forgotten_when_the_referral_goes_on(story: Story) -> None:
+    elsewhere = {"redirected_to": {"system": "urn:x", "value": "other-clinic"}}
+    declined = story("received", Ask(Verb.DECLINE, reason="wrong_service", attributes=elsewhere))
+    assert declined.lines.position.redirected_to == "other-clinic"
+    assert declined.after(Ask(Verb.REOPEN)).refused == 1
+    reopened = declined.after(Tell(EventType.REFERRAL_REOPENED, attributes={"to": "received"}))
+    assert reopened.lines.position.redirected_to is None
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_a_plain_referral_raises_no_flag(story: Story, state: State) -> None:
+    assert story(state.value).lines.position.flags == ()
+
+
+def test_an_answer_lifts_only_the_hold_that_waited_for_it(story: Story) -> None:
+    held = story("accepted", Ask(Verb.HOLD, reason="auth_pending"), Tell(EventType.REFERRAL_INFO_SUPPLIED))
+    assert held.lines.position.hold is not None
+    assert held.after(Ask(Verb.SUPPLY_INFO)).refused == 1
+
+
+def test_news_of_a_completed_appointment_change_nothing_but_its_retraction(story: Story) -> None:
+    before = story("seen")
+    for late in (
+        EventType.APPOINTMENT_BOOKED,
+        EventType.APPOINTMENT_RESCHEDULED,
+        EventType.APPOINTMENT_CANCELLED,
+        EventType.APPOINTMENT_NO_SHOW,
+        EventType.APPOINTMENT_REINSTATED,
+        EventType.APPOINTMENT_ENTERED_IN_ERROR,
+        EventType.PATIENT_ARRIVED,
+    ):
+        assert before.after(Tell(late, attributes=appointment(FIRST))).lines == before.lines
+
+
+def test_a_visit_told_twice_counts_once_and_two_visits_are_retracted_one_by_one(story: Story) -> None:
+    again = Tell(EventType.VISIT_COMPLETED, attributes={"visit_id": "v1", "appointment_id": FIRST})
+    assert story("seen", again).lines == story("seen").lines
+    second = Tell(EventType.VISIT_COMPLETED, attributes={"visit_id": "v2", "appointment_id": FIRST})
+    first_gone = story("seen", second, Tell(EventType.VISIT_RETRACTED, attributes={"visit_id": "v1"}))
+    lands(first_gone, "seen", "seen")
+    both_gone = first_gone.after(Tell(EventType.VISIT_RETRACTED, attributes={"visit_id": "v2"}))
+    lands(both_gone, "scheduled", "scheduled")
+
+
+def test_a_visit_at_an_unknown_appointment_leaves_nothing_when_retracted(story: Story) -> None:
+    run = story("accepted", visit(appointment_id="a7"))
+    lands(run, "seen", "seen")
+    retracted = run.after(Tell(EventType.VISIT_RETRACTED, attributes={"visit_id": "v9"}))
+    assert retracted.lines == story("accepted").lines
+
+
+def test_a_correction_of_an_interim_note_is_no_report(story: Story) -> None:
+    corrected = {**document("i2", DocumentKind.CORRECTED), "replaces": "i1"}
+    run = story(
+        "seen",
+        delivered(DocumentKind.INTERIM, "i1"),
+        Ask(Verb.CORRECT, attributes=corrected),
+        Tell(EventType.NOTE_DELIVERED, attributes=corrected),
+    )
+    lands(run, "seen", "seen")
+    assert run.lines.position.flags == ()
+
+
+def test_an_addendum_to_a_final_note_keeps_it_final(story: Story) -> None:
+    run = story("notes_sent", signed(DocumentKind.ADDENDUM, REPORT, 2))
+    lands(run, "notes_sent", "notes_sent")
+    lands(
+        run.after(Tell(EventType.CARE_RETURNED, attributes={"ack": "explicit"})), "notes_sent", "notes_sent"
+    )
+    sent = run.after(Tell(EventType.NOTE_DELIVERED, attributes=document(REPORT, DocumentKind.ADDENDUM, 2)))
+    lands(sent.after(Ask(Verb.RETURN_CARE)), "care_returned", "care_returned")
+
+
+def test_an_addendum_beside_a_final_note_does_not_excuse_that_notes_own_delivery(story: Story) -> None:
+    beside = {**document("d3", DocumentKind.ADDENDUM), "replaces": REPORT}
+    run = story(
+        "notes_sent",
+        signed(DocumentKind.FINAL, REPORT, 2),
+        Ask(Verb.SIGN, attributes=beside),
+        Tell(EventType.NOTE_DELIVERED, attributes=beside),
+        Tell(EventType.CARE_RETURNED, attributes={"ack": "explicit"}),
+    )
+    lands(run, "notes_sent", "notes_sent")
+
+
+def test_a_note_signed_again_after_its_retraction_must_be_delivered_again(story: Story) -> None:
+    about = document(REPORT, DocumentKind.FINAL)
+    run = story("notes_sent", Ask(Verb.RETRACT_NOTE, attributes=about), signed(DocumentKind.FINAL, REPORT, 2))
+    lands(run, "seen", "seen")
+    lands(run.after(Tell(EventType.NOTE_DELIVERED, attributes=about)), "seen", "seen")
+    second = Tell(EventType.NOTE_DELIVERED, attributes=document(REPORT, DocumentKind.FINAL, 2))
+    lands(run.after(second), "notes_sent", "notes_sent")
+
+
+def test_a_report_taken_back_after_its_return_is_not_returned_when_another_stands(story: Story) -> None:
+    run = story(
+        "notes_sent",
+        delivered(DocumentKind.FINAL, "d2"),
+        Ask(Verb.RETURN_CARE),
+        Ask(Verb.RETRACT_NOTE, attributes=document("d2", DocumentKind.FINAL)),
+    )
+    lands(run, "notes_sent", "notes_sent")
+
+
+def test_shared_care_agreed_after_a_return_is_no_return_any_more(story: Story) -> None:
+    agreed = story("care_returned", Tell(EventType.COMANAGEMENT_AGREED))
+    lands(agreed, "co_managed", "notes_sent")
+    ended_without = story("notes_sent", Tell(EventType.COMANAGEMENT_ENDED))
+    lands(ended_without, "notes_sent", "notes_sent")

@@ -205,6 +205,27 @@ def parcel_routes() -> Routes:
         """Check a code."""
         return Answer(body=ask.form()["code"], media_type="text/html", set_cookies=("a=1; Path=/", "b=2"))
 
+    @routes.raw("GET", "/o/{handle}", public=True, produces=("text/html",))
+    async def open_page(ask: Ask[None]) -> Answer:
+        """Show what the visitor brings along."""
+        seen = f"{ask.path['handle']} {ask.cookies.get('a')} {ask.caller.practice_id!r} {ask.now.isoformat()}"
+        return Answer(body=seen, media_type="text/plain")
+
+    @routes.raw(
+        "POST",
+        "/o/{handle}/both",
+        public=True,
+        accepts=("text/plain",),
+        produces=("application/json",),
+        idempotent=True,
+    )
+    async def both(ask: Ask[None]) -> Answer:
+        """Submit two commands on behalf of the handle's practice."""
+        visitor = Caller(practice_id="p9", actor="visitor")
+        for name in ("one", "two"):
+            await ask.submit(ReceiveParcel(id=ask.new_id(), name=name), caller=visitor, assertion="pms")
+        return Answer(status=204)
+
     @routes.query("GET", "/v1/broken", scope="parcels:read", reply=ParcelView)
     async def broken(ask: Ask[None]) -> Answer:
         """A defect."""
@@ -683,6 +704,22 @@ async def test_a_form_is_read_and_cookies_are_set(house: House) -> None:
     assert response.headers.get_list("set-cookie") == ["a=1; Path=/", "b=2"]
     assert (doubled.status_code, doubled.headers["content-type"]) == (422, "text/html; charset=utf-8")
     problem(for_json, 422, "validation-failed")
+
+
+async def test_a_visitor_has_cookies_but_no_practice(house: House) -> None:
+    response = await house.ask("GET", "/o/abc", headers={"Cookie": "b=2; a=1; a=3; c", "Authorization": ""})
+
+    assert response.text == "abc 1 '' 2026-01-02T00:00:00+00:00"
+
+
+async def test_one_request_may_submit_several_commands_each_under_its_own_key(house: House) -> None:
+    headers = {"Authorization": "", "Content-Type": "text/plain", "Idempotency-Key": "k"}
+
+    response = await house.ask("POST", "/o/abc/both", headers=headers, content=b"x")
+
+    assert (response.status_code, response.content) == (204, b"")
+    assert [key.key for _, _, key, _ in house.post.seen if key is not None] == ["k", "k#2"]
+    assert {(caller.practice_id, caller.assertion) for _, caller, _, _ in house.post.seen} == {("p9", "pms")}
 
 
 def test_what_is_not_declared_well_does_not_mount() -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from baton_chassis import keyfile
 from baton_chassis.clock import FixedClock
 from baton_chassis.keyfile import KeyFileRefused
 from baton_chassis.sealing import CannotOpen, Keyring, PracticeKey, RootKeys, WrappedKey
@@ -217,3 +218,14 @@ def test_the_root_key_file_is_made_private_and_refused_when_short_or_open(tmp_pa
         RootKeys.from_file(path)
     with pytest.raises(KeyFileRefused, match="cannot be read"):
         RootKeys.from_file(tmp_path / "none.key")
+
+
+def test_of_two_processes_that_make_a_key_file_one_wins(tmp_path: Path) -> None:
+    path = tmp_path / "root.key"
+
+    def slower() -> bytes:
+        assert keyfile.read_or_create(path, lambda: b"first") == b"first"
+        return b"second"
+
+    assert keyfile.read_or_create(path, slower) == b"first"
+    assert [found.name for found in tmp_path.iterdir()] == ["root.key"]

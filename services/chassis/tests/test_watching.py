@@ -133,6 +133,41 @@ async def test_what_no_door_caught_ends_at_the_front(app: FastAPI, lines: list[d
     )
 
 
+async def test_the_front_answers_what_broke_before_an_answer_and_ends_what_broke_after(
+    lines: list[dict[str, Any]],
+) -> None:
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError(CANARY)
+
+    async def early(scope: Any, receive: Any, send: Any) -> None:
+        raise RuntimeError(CANARY)
+
+    async def other(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": scope["type"]})
+
+    for app, status in ((late, 200), (early, 500)):
+        sent = await spoken(app, {"type": "http", "method": "BREW", "headers": []})
+        assert [message["status"] for message in sent if "status" in message] == [status]
+        assert lines[-1]["method"] == "OTHER"
+    assert await spoken(other, {"type": "lifespan"}) == [{"type": "lifespan"}]
+    assert CANARY not in json.dumps(lines)
+
+
+async def spoken(app: Any, scope: dict[str, Any]) -> list[dict[str, Any]]:
+    """What an application says behind the front."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None:
+        sent.append(dict(message))
+
+    await Front(app)(scope, receive, send)
+    return sent
+
+
 async def test_unknown_addresses_share_one_label(app: FastAPI) -> None:
     before = metrics.REQUESTS.value(method="GET", route="none", status="404")
 

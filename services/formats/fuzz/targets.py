@@ -97,7 +97,7 @@ TARGETS: Final = {
         Target("mllp", decode_mllp, ("hl7v2-rethink", "hl7v2-hapi"), (), 256, rb"[\x0b\x1c\r\n\x0c]"),
         Target("fhir", read_fhir, ("fhir-*", "adversarial-json"), (".json", ".xml"), 32_768, _JSON),
         Target(
-            "ccda", read_ccda, ("ccda-*", "fhir-360x", "adversarial-xml"), (".xml", ".ccd"), 65_536, _TAGS
+            "ccda", read_ccda, ("ccda-*", "fhir-360x", "adversarial-xml"), (".xml", ".ccd"), 16_384, _TAGS
         ),
         Target("xdm", read_xdm, ("ccda-onc-cures",), (".ZIP",), 32_768, rb"PK.."),
     )

@@ -1,5 +1,6 @@
 """Hostile XML is refused before it costs anything, and odd but honest XML is read."""
 
+import socket
 import time
 from collections.abc import Callable
 
@@ -76,6 +77,24 @@ def test_a_document_type_after_the_root_has_begun_ends_the_reading() -> None:
     report = stream(b"<d><!DOCTYPE d [<!ENTITY e 'boom'>]>&e;</d>", room)
     assert report.broken is not None
     assert "boom" not in room.text
+
+
+def test_nothing_outside_is_ever_fetched(clinical_document: Make) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/x"
+        text = clinical_document(
+            more=f'<include xmlns="http://www.w3.org/2001/XInclude" href="{url}"/>'
+        ).decode()
+        head = f'<?xml-stylesheet type="text/xsl" href="{url}"?><?xml-model href="{url}"?>'
+        where = (
+            f'xsi:schemaLocation="urn:hl7-org:v3 {url}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+        )
+        text = text.replace("<ClinicalDocument", f"{head}<ClinicalDocument {where}", 1)
+        assert read(text.encode()).outcome is Outcome.ACCEPTED
+        assert read(f'<!DOCTYPE d SYSTEM "{url}"><d/>'.encode()).outcome is Outcome.REFUSED
+        with pytest.raises(TimeoutError):
+            server.accept()
 
 
 def test_html_inside_of_cdata_is_only_text() -> None:

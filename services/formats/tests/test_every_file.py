@@ -2,9 +2,13 @@
 
 import importlib.util
 import json
+import os
+import shutil
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,12 +20,13 @@ from baton_formats.findings import Message, Outcome
 from baton_formats.hl7v2 import read as read_hl7v2
 from baton_formats.sniff import read
 
-_TABLE = Path(__file__).resolve().parents[1] / "benchmarks" / "table.py"
+_MEMBER = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(scope="module")
-def table() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("formats_table", _TABLE)
+@contextmanager
+def loaded(path: Path) -> Iterator[ModuleType]:
+    """A script that is no part of the package, as a module."""
+    spec = importlib.util.spec_from_file_location(f"formats_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -29,6 +34,18 @@ def table() -> Iterator[ModuleType]:
     spec.loader.exec_module(module)
     yield module
     del sys.modules[spec.name]
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[ModuleType]:
+    with loaded(_MEMBER / "benchmarks" / "table.py") as module:
+        yield module
+
+
+@pytest.fixture(scope="module")
+def targets() -> Iterator[ModuleType]:
+    with loaded(_MEMBER / "fuzz" / "targets.py") as module:
+        yield module
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +178,54 @@ def test_segment_counts_stand_for_what_was_read(samples: Path) -> None:
     body = (samples / "hl7v2-ms-converter/REF-I12-01.hl7").read_bytes()
     lines = [line for line in body.replace(b"\r", b"\n").split(b"\n") if line.strip()]
     assert read_hl7v2(body).messages[0].segments == len(lines)
+
+
+@pytest.fixture(scope="module")
+def hapi(samples: Path) -> Path:
+    """The script that runs HAPI's HL7 v2 parser; its absence is a failure where tools are required."""
+    script = samples.parent / "judges" / "run"
+    missing = None
+    if not script.is_file():
+        missing = f"the script of the foreign judges is absent: {script}"
+    elif shutil.which("java") is None or shutil.which("mvn") is None:
+        missing = "java and mvn are needed for HAPI's HL7 v2 parser"
+    if missing and os.environ.get("BATON_REQUIRE_TOOLS") == "1":
+        pytest.fail(missing)
+    if missing:
+        pytest.skip(missing)
+    return script
+
+
+def test_segments_are_counted_as_hapi_counts_them_wherever_it_reads_the_message(
+    samples: Path, hapi: Path
+) -> None:
+    paths = sorted(path for folder in samples.glob("hl7v2-*") for path in folder.rglob("*.hl7"))
+    names = "\n".join(str(path) for path in paths)
+    command = [str(hapi), "hl7v2", "parse", "-"]
+    run = subprocess.run(command, input=names, capture_output=True, text=True, timeout=600, check=True)
+    read_by_hapi = [json.loads(line) for line in run.stdout.splitlines()]
+    ours = {str(path): read_hl7v2(path.read_bytes()).messages for path in paths}
+    wrong = [
+        (one["file"], one["n"])
+        for one in read_by_hapi
+        if one["generic"]["ok"] and ours[one["file"]][one["n"] - 1].segments != one["generic"]["segments"]
+    ]
+    assert sum(1 for one in read_by_hapi if one["generic"]["ok"]) >= 138
+    assert wrong == []
+
+
+_SEEDS = {
+    "hl7v2": b"MSH|^~\\&|A|SAMPLE|B|C|20260302||ADT^A04|M1|P|2.5.1\rPID|1||42^^^SAMPLE^MR||Testperson^Ada\r",
+    "mllp": b"\x0bMSH|^~\\&|A\x1c\r noise \x0bMSH|\x0b|\x1c\r\x0bMSH|^\x1c\n\x0bMSH|^~\\&|B\x1c\r\x0bMSH",
+    "fhir": b'{"resourceType": "Patient", "name": [{"family": "Testperson"}]}',
+    "ccda": b"<ClinicalDocument xmlns='urn:hl7-org:v3'><recordTarget/></ClinicalDocument>",
+    "xdm": b"PK\x05\x06" + bytes(18),
+}
+
+
+def test_what_must_hold_for_any_bytes_holds_for_small_samples(targets: ModuleType) -> None:
+    assert set(targets.TARGETS) == set(_SEEDS)
+    for name, seed in _SEEDS.items():
+        for cut in range(len(seed)):
+            targets.TARGETS[name].run(seed[:cut])
+            targets.TARGETS[name].run(seed[cut:])

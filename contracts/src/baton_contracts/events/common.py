@@ -1,21 +1,19 @@
 """What all events share: the kinds of text an event may hold, and the data every referral event carries."""
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
     PlainSerializer,
+    ValidationInfo,
 )
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from baton_contracts import codes
 from baton_contracts.event_types import EventType
@@ -72,53 +70,44 @@ CONSUMED: Final = object()
 """Validation context of a consumer: enumerated texts are open, a newer producer's code is taken as it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class OneOf:
-    """A text of a published vocabulary: closed for whoever makes an event, open for whoever parses one."""
+def one_of(vocabulary: type[StrEnum]) -> tuple[Any, Any]:
+    """Annotations for a text of a published vocabulary: closed for its maker, open for whoever parses it."""
+    values: list[Any] = [member.value for member in vocabulary]
 
-    vocabulary: type[StrEnum]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Check membership unless the context is `CONSUMED`."""
-        return core_schema.with_info_after_validator_function(self._member, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        """The published schema is the producer's: it lists the values."""
-        return handler(schema) | {"enum": [member.value for member in self.vocabulary]}
-
-    def _member(self, value: str, info: core_schema.ValidationInfo) -> str:
-        if info.context is not CONSUMED and value not in self.vocabulary.__members__.values():
-            raise PydanticCustomError("unpublished_code", "not a published code")
+    def member(value: str, info: ValidationInfo) -> str:
+        if info.context is not CONSUMED and value not in values:
+            raise ValueError("not a published code")
         return value
 
+    return AfterValidator(member), Field(json_schema_extra={"enum": values})
 
-AssertionCode = Annotated[Code, OneOf(codes.Assertion)]
-ActorKindCode = Annotated[Code, OneOf(codes.ActorKind)]
-PriorityCode = Annotated[Code, OneOf(codes.Priority)]
-RequestedDispositionCode = Annotated[Code, OneOf(codes.RequestedDisposition)]
-DispositionCode = Annotated[Code, OneOf(codes.Disposition)]
-AppointmentKindCode = Annotated[Code, OneOf(codes.AppointmentKind)]
-CancelledByCode = Annotated[Code, OneOf(codes.CancelledBy)]
-DocumentKindCode = Annotated[Code, OneOf(codes.DocumentKind)]
-AckCode = Annotated[Code, OneOf(codes.Ack)]
-ReopenToCode = Annotated[Code, OneOf(codes.ReopenTo)]
-ChannelCode = Annotated[Code, OneOf(codes.Channel)]
-DeliveryKindCode = Annotated[Code, OneOf(codes.DeliveryKind)]
-DeliveryRoleCode = Annotated[Code, OneOf(codes.DeliveryRole)]
-ProofCode = Annotated[Code, OneOf(codes.Proof)]
-DeclineReasonCode = Annotated[Code, OneOf(codes.DeclineReason)]
-CancelReasonCode = Annotated[Code, OneOf(codes.CancelReason)]
-CancelRefusalReasonCode = Annotated[Code, OneOf(codes.CancelRefusalReason)]
-WithdrawReasonCode = Annotated[Code, OneOf(codes.WithdrawReason)]
-HoldReasonCode = Annotated[Code, OneOf(codes.HoldReason)]
-ExpiryReasonCode = Annotated[Code, OneOf(codes.ExpiryReason)]
-ErrorReasonCode = Annotated[Code, OneOf(codes.ErrorReason)]
-ReopenReasonCode = Annotated[Code, OneOf(codes.ReopenReason)]
-AppointmentCancelReasonCode = Annotated[Code, OneOf(codes.AppointmentCancelReason)]
-NoShowReasonCode = Annotated[Code, OneOf(codes.NoShowReason)]
-RetractReasonCode = Annotated[Code, OneOf(codes.RetractReason)]
+
+AssertionCode = Annotated[Code, *one_of(codes.Assertion)]
+VouchedAssertionCode = Annotated[Code, *one_of(codes.VouchedAssertion)]
+ActorKindCode = Annotated[Code, *one_of(codes.ActorKind)]
+PriorityCode = Annotated[Code, *one_of(codes.Priority)]
+RequestedDispositionCode = Annotated[Code, *one_of(codes.RequestedDisposition)]
+DispositionCode = Annotated[Code, *one_of(codes.Disposition)]
+AppointmentKindCode = Annotated[Code, *one_of(codes.AppointmentKind)]
+CancelledByCode = Annotated[Code, *one_of(codes.CancelledBy)]
+DocumentKindCode = Annotated[Code, *one_of(codes.DocumentKind)]
+AckCode = Annotated[Code, *one_of(codes.Ack)]
+ReopenToCode = Annotated[Code, *one_of(codes.ReopenTo)]
+ChannelCode = Annotated[Code, *one_of(codes.Channel)]
+DeliveryKindCode = Annotated[Code, *one_of(codes.DeliveryKind)]
+DeliveryRoleCode = Annotated[Code, *one_of(codes.DeliveryRole)]
+ProofCode = Annotated[Code, *one_of(codes.Proof)]
+DeclineReasonCode = Annotated[Code, *one_of(codes.DeclineReason)]
+CancelReasonCode = Annotated[Code, *one_of(codes.CancelReason)]
+CancelRefusalReasonCode = Annotated[Code, *one_of(codes.CancelRefusalReason)]
+WithdrawReasonCode = Annotated[Code, *one_of(codes.WithdrawReason)]
+HoldReasonCode = Annotated[Code, *one_of(codes.HoldReason)]
+ExpiryReasonCode = Annotated[Code, *one_of(codes.ExpiryReason)]
+ErrorReasonCode = Annotated[Code, *one_of(codes.ErrorReason)]
+ReopenReasonCode = Annotated[Code, *one_of(codes.ReopenReason)]
+AppointmentCancelReasonCode = Annotated[Code, *one_of(codes.AppointmentCancelReason)]
+NoShowReasonCode = Annotated[Code, *one_of(codes.NoShowReason)]
+RetractReasonCode = Annotated[Code, *one_of(codes.RetractReason)]
 
 
 class Value(BaseModel):

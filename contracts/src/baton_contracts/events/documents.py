@@ -20,6 +20,7 @@ from baton_contracts.events.common import (
     Time,
     Value,
     Version,
+    VouchedAssertionCode,
 )
 
 
@@ -103,6 +104,7 @@ class CareReturned(ReferralEvent):
 
     type: ClassVar[EventType] = EventType.CARE_RETURNED
 
+    assertion: VouchedAssertionCode
     patient_id: Id
     office_id: Id
     ack: AckCode

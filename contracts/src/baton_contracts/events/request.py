@@ -26,6 +26,7 @@ from baton_contracts.events.common import (
     RequestedDispositionCode,
     Time,
     Value,
+    VouchedAssertionCode,
     WithdrawReasonCode,
 )
 
@@ -97,6 +98,7 @@ class ReferralDeclined(ReferralEvent):
 
     type: ClassVar[EventType] = EventType.REFERRAL_DECLINED
 
+    assertion: VouchedAssertionCode
     reason: DeclineReasonCode
     redirected_to: ExternalId | None = None
 
@@ -167,6 +169,7 @@ class ReferralCancelled(ReferralEvent):
 
     type: ClassVar[EventType] = EventType.REFERRAL_CANCELLED
 
+    assertion: VouchedAssertionCode
     reason: CancelReasonCode | None = None
     request_id: Id | None = None
 
@@ -176,6 +179,7 @@ class ReferralWithdrawn(ReferralEvent):
 
     type: ClassVar[EventType] = EventType.REFERRAL_WITHDRAWN
 
+    assertion: VouchedAssertionCode
     reason: WithdrawReasonCode
 
 

@@ -125,8 +125,6 @@ def _with_signature(known: Note, replaced: Note | None, fact: Fact) -> Note:
 
 def _delivered(line: DocumentLine, fact: Fact) -> DocumentLine:
     note = line.find(_document_id(fact)) or _unsigned(fact)
-    if note.retracted:
-        return line
     return line.put(replace(note, delivered=max(note.delivered, _version(fact))))
 
 
@@ -151,7 +149,7 @@ def _return_retracted(line: DocumentLine, _: Fact) -> DocumentLine:
 
 
 def _agreed(line: DocumentLine, _: Fact) -> DocumentLine:
-    return replace(line, co_managed=True, returned=None)
+    return replace(line, co_managed=True)
 
 
 def _comanagement_ended(line: DocumentLine, fact: Fact) -> DocumentLine:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import datetime
 from enum import Enum
-from functools import reduce
+from functools import cache, reduce
 from types import NoneType
 from typing import Any, Final, get_args, get_type_hints
 
@@ -149,17 +149,25 @@ def _dump(value: Any) -> Any:
 
 def _load(kind: Any, dumped: Any) -> Any:
     """Rebuild a value of its annotated kind: dataclass, optional, tuple of one kind, enum or moment."""
-    choices = [choice for choice in get_args(kind) if choice not in (NoneType, ...)]
-    if dumped is None:
-        return None
+    if dumped is None or isinstance(dumped, bool | int):
+        return dumped
+    choice = _choice(kind)
     if isinstance(dumped, list):
-        return tuple(_load(choices[0], item) for item in dumped)
-    if choices:
-        return _load(choices[0], dumped)
-    if is_dataclass(kind) and isinstance(kind, type):
-        hints = get_type_hints(kind)
-        present = [part.name for part in fields(kind) if part.name in dumped]
-        return kind(**{name: _load(hints[name], dumped[name]) for name in present})
-    if kind is datetime:
+        return tuple(_load(choice, item) for item in dumped)
+    if isinstance(dumped, Mapping):
+        kinds = _field_kinds(choice)
+        return choice(**{name: _load(kinds[name], dumped[name]) for name in dumped if name in kinds})
+    if choice is datetime:
         return datetime.fromisoformat(dumped)
-    return kind(dumped) if isinstance(kind, type) and issubclass(kind, Enum) else dumped
+    return choice(dumped) if issubclass(choice, Enum) else dumped
+
+
+@cache
+def _choice(kind: Any) -> Any:
+    """The one kind inside an optional or a tuple."""
+    return next((choice for choice in get_args(kind) if choice not in (NoneType, ...)), kind)
+
+
+@cache
+def _field_kinds(kind: Any) -> Mapping[str, Any]:
+    return get_type_hints(kind)

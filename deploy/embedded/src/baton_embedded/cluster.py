@@ -1,4 +1,6 @@
-"""`make cluster`: PostgreSQL, Apache Kafka and two processes of every service on this machine, one base URL."""
+"""`make cluster`: PostgreSQL, Apache Kafka and two processes of every service on this machine, one base
+URL.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +24,22 @@ import httpx
 from baton_chassis.foundation import complain
 from baton_chassis.practices import read_practices
 from baton_chassis.sealing import RootKeys
-from baton_chassis.serving import EXIT_PORT_TAKEN, EXIT_UNAVAILABLE, PortTaken, serve, stop_on_signals, take_port
+from baton_chassis.serving import (
+    EXIT_PORT_TAKEN,
+    EXIT_UNAVAILABLE,
+    PortTaken,
+    serve,
+    stop_on_signals,
+    take_port,
+)
 from baton_chassis.settings import Misconfigured
 from baton_chassis.testing.servers import KafkaServer, PostgresServer, ServerUnavailable
 from baton_chassis.tokens import Issuer, load_key
-from baton_notification.settings import Settings
-
 from baton_embedded.demo import Demo
 from baton_embedded.gateway import Gateway, Upstreams
 from baton_embedded.run_state import RunState
 from baton_embedded.starting import EVERY_SCOPE
+from baton_notification.settings import Settings
 
 MODULES: Mapping[str, str] = {
     "intake-service": "baton_intake",
@@ -88,7 +96,9 @@ class Cluster:
     def environment(self, service: str, *, database: str, kafka: str, internal: str) -> dict[str, str]:
         """What a process of ``service`` is told: the compose files, then this machine's addresses."""
         told = {name: value for name, value in os.environ.items() if not name.startswith("BATON_")}
-        told |= read_environment(ENVIRONMENTS / "common.env") | read_environment(ENVIRONMENTS / f"{service}.env")
+        told |= read_environment(ENVIRONMENTS / "common.env") | read_environment(
+            ENVIRONMENTS / f"{service}.env"
+        )
         told |= {
             "BATON_DATABASE_URL": database,
             "BATON_KAFKA": kafka,
@@ -226,7 +236,11 @@ def _keys(cluster: Cluster) -> tuple[str, str]:
     load_key(cluster.folder / "service.pem", create=True)
     practice_id = read_practices(cluster.settings.practices).ids[0]
     token = issuer.issue(
-        scopes=EVERY_SCOPE, practice=practice_id, ttl=timedelta(hours=12), subject="demo-operator", client_id="demo"
+        scopes=EVERY_SCOPE,
+        practice=practice_id,
+        ttl=timedelta(hours=12),
+        subject="demo-operator",
+        client_id="demo",
     )
     return token, practice_id
 

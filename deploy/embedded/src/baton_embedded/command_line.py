@@ -20,7 +20,10 @@ from baton_chassis.tokens import Issuer
 from baton_notification.settings import Settings
 
 app = typer.Typer(
-    help="Baton: referrals that do not get lost.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    help="Baton: referrals that do not get lost.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 events = typer.Typer(help="Watch the event stream.", no_args_is_help=True)
 app.add_typer(events, name="events")
@@ -62,7 +65,11 @@ def token(
         raise typer.Exit(78) from None
     print(
         issuer.issue(
-            scopes=scope, practice=practice_id, ttl=_duration(ttl), subject=subject, client_id=f"cli-{subject}"
+            scopes=scope,
+            practice=practice_id,
+            ttl=_duration(ttl),
+            subject=subject,
+            client_id=f"cli-{subject}",
         )
     )
 
@@ -93,16 +100,37 @@ def migrate(json_output: Annotated[bool, typer.Option("--json", help="One JSON l
         print(f"{name:24} {revision}")
 
 
+@app.command()
+def verify(
+    patience: Annotated[str, typer.Option(help="How long to wait for a quiet moment: 5s, 1m.")] = "10s",
+    json_output: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Check the invariants of this installation: journals, log, consumers, deliveries. Writes nothing."""
+    from baton_embedded.verifying import show, verify_installation  # the services are loaded only to be read
+
+    seconds = _duration(patience).total_seconds()
+    try:
+        report = asyncio.run(verify_installation(_settings(), patience=seconds))
+    except Unavailable as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(EXIT_UNAVAILABLE) from None
+    show(report, as_json=json_output)
+    raise typer.Exit(EXIT_FOUND if report.violations else 0)
+
+
 @events.command()
 def tail(
     type: Annotated[str | None, typer.Option(help="Only this event type.")] = None,
     referral: Annotated[str | None, typer.Option(help="Only this referral.")] = None,
-    since: Annotated[str | None, typer.Option(help="Only what was recorded in the last 90s, 15m, 2h.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only what was recorded in the last 90s, 15m, 2h.")
+    ] = None,
     follow: Annotated[bool, typer.Option(help="Go on with what comes.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Whole events, one JSON line each.")] = False,
 ) -> None:
     """Show events from the log, oldest first."""
-    from baton_embedded.tailing import Wanted, tail as show
+    from baton_embedded.tailing import Wanted
+    from baton_embedded.tailing import tail as show
 
     wanted = Wanted(type=type, referral=referral, since=_duration(since) if since else None)
     try:
@@ -115,7 +143,9 @@ def tail(
 
 
 @app.command("failpoints")
-def list_failpoints(json_output: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
+def list_failpoints(
+    json_output: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
     """List the places where BATON_FAILPOINT=name:n can end a process (development only)."""
     importlib.import_module("baton_embedded.assembly")
     declared = dict(failpoints.declared())

@@ -30,7 +30,7 @@ STORIES = (
           "Is stress testing needed before knee surgery?", ("accept", "book", "complete", "note")),
     Story(2, "Exämple", "Björn", "Hillside Family Practice",
           "Please take over the titration of anticoagulation.", ("accept", "book"), "urgent"),
-    Story(3, "Sample", "Chidi", "Oak Street Pediatrics", "Murmur on routine examination: innocent?", ("accept",)),
+    Story(3, "Sample", "Chidi", "Oak Street Pediatrics", "Murmur on examination: innocent?", ("accept",)),
     Story(4, "Placeholder", "Dana", "Oak Street Pediatrics", "Palpitations after coffee.", ("decline",)),
     Story(5, "Invented", "Emre", "Lakeview Internal Medicine", "Second opinion on ablation.", ()),
 )  # fmt: skip
@@ -124,7 +124,7 @@ def _note(story: Story, today: datetime) -> dict[str, Any]:
         "referral": {"system": SYSTEM, "id": f"R-{1000 + story.number}"},
         "source": {"system": SYSTEM, "id": f"N-{1000 + story.number}"},
         "kind": "final",
-        "signed": {"by": "Grace Demo, MD", "at": today.astimezone(UTC).isoformat()},
+        "signed": {"by": "Grace Demo, MD", "at": datetime.now(UTC).isoformat()},
         "content": {
             "media_type": "text/plain",
             "text": "Exercise test normal at 10 METs.\nNo further testing is needed before surgery.\n",

@@ -1,4 +1,6 @@
-"""One address for services that run as processes: forwards by path, takes the next replica when one is gone."""
+"""One address for services that run as processes: forwards by path, takes the next replica when one is
+gone.
+"""
 
 from __future__ import annotations
 
@@ -77,8 +79,8 @@ class Upstreams:
 
 
 class Gateway:
-    """A plain ASGI application. ``internal`` also forwards ``/_to/{service}/internal/...``: for services only, on
-    an address of its own.
+    """A plain ASGI application. ``internal`` also forwards ``/_to/{service}/internal/...``: for services
+    only, on an address of its own.
     """
 
     def __init__(self, upstreams: Upstreams, *, internal: bool = False) -> None:
@@ -166,13 +168,17 @@ class Gateway:
         await _json(send, 200 if ready else 503, body)
 
     async def _ready(self, service: str) -> list[dict[str, Any]]:
-        return [await self._replica_ready(service, number) for number in range(len(self._upstreams.of(service)))]
+        return [
+            await self._replica_ready(service, number) for number in range(len(self._upstreams.of(service)))
+        ]
 
     async def _replica_ready(self, service: str, number: int) -> dict[str, Any]:
         address = self._upstreams.addresses[service][number]
         ok, detail = False, "no answer"
         try:
-            async with self._open().get(f"{address}/readyz", timeout=aiohttp.ClientTimeout(total=3)) as answer:
+            async with self._open().get(
+                f"{address}/readyz", timeout=aiohttp.ClientTimeout(total=3)
+            ) as answer:
                 ok, detail = answer.status == 200, str(answer.status)
         except _DEAD:
             pass
@@ -204,7 +210,9 @@ async def _body(receive: Receive) -> bytes:
 
 async def _pass_on(answer: aiohttp.ClientResponse, send: Send) -> None:
     headers = [
-        (name.lower(), value) for name, value in answer.raw_headers if name.decode("latin-1").lower() not in _HOP
+        (name.lower(), value)
+        for name, value in answer.raw_headers
+        if name.decode("latin-1").lower() not in _HOP
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     async for chunk in _chunks(answer):
@@ -221,7 +229,14 @@ async def _problem(send: Send, status: int, code: str, title: str, *, retry: boo
     headers = [(b"content-type", b"application/problem+json")]
     if retry:
         headers.append((b"retry-after", b"1"))
-    body = {"type": f"/problems/{code}", "title": title, "status": status, "code": code, "errors": [], "trace_id": ""}
+    body = {
+        "type": f"/problems/{code}",
+        "title": title,
+        "status": status,
+        "code": code,
+        "errors": [],
+        "trace_id": "",
+    }
     await _answer(send, status, headers, json.dumps(body).encode())
 
 

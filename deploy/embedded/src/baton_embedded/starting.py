@@ -26,18 +26,34 @@ from baton_chassis.serving import (
     uvicorn_loop,
 )
 from baton_chassis.settings import Misconfigured
-from baton_notification.settings import Settings
-
 from baton_embedded.assembly import assemble
 from baton_embedded.demo import Demo
 from baton_embedded.front_page import front_page
 from baton_embedded.run_state import RunState
+from baton_notification.settings import Settings
 
-EVERY_SCOPE = (
-    "referrals:read referrals:write schedule:read schedule:write visit:write notes:read notes:write "
-    "notes:release notify:read notify:resend offices:read offices:write webhooks:manage questions:read "
-    "questions:write events:read ops:read ops:write system/ServiceRequest.crus system/Task.crus"
-).split()
+EVERY_SCOPE = [
+    "referrals:read",
+    "referrals:write",
+    "schedule:read",
+    "schedule:write",
+    "visit:write",
+    "notes:read",
+    "notes:write",
+    "notes:release",
+    "notify:read",
+    "notify:resend",
+    "offices:read",
+    "offices:write",
+    "webhooks:manage",
+    "questions:read",
+    "questions:write",
+    "events:read",
+    "ops:read",
+    "ops:write",
+    "system/ServiceRequest.crus",
+    "system/Task.crus",
+]
 
 
 def up() -> int:
@@ -55,7 +71,7 @@ def up() -> int:
                 "Stop it, or set BATON_DATA_DIR to another folder."
             )
         listener = take_port(settings.host, settings.port)
-        node = assemble(settings)
+        node = assemble(_addressed(settings, listener.getsockname()[1]))
     except Misconfigured as reasons:
         return complain(reasons)
     except PortTaken as taken:
@@ -65,6 +81,13 @@ def up() -> int:
         )
         return EXIT_PORT_TAKEN
     return _run(node, listener, state)
+
+
+def _addressed(settings: Settings, port: int) -> Settings:
+    """The settings with the address that links in mails lead to: this port, unless another was set."""
+    if settings.public_url is not None:
+        return settings
+    return settings.model_copy(update={"public_url": f"http://{settings.host}:{port}"})
 
 
 def _run(node: Node, listener: socket.socket, state: RunState) -> int:
@@ -124,7 +147,11 @@ def _token(node: Node, practice_id: str) -> str | None:
     if issuer is None:
         return None
     return issuer.issue(
-        scopes=EVERY_SCOPE, practice=practice_id, ttl=timedelta(hours=12), subject="demo-operator", client_id="demo"
+        scopes=EVERY_SCOPE,
+        practice=practice_id,
+        ttl=timedelta(hours=12),
+        subject="demo-operator",
+        client_id="demo",
     )
 
 

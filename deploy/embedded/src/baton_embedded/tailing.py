@@ -35,7 +35,12 @@ class Wanted:
 
 
 async def tail(
-    settings: ChassisSettings, wanted: Wanted, *, follow: bool, whole: bool, say: Callable[[str], None] = print
+    settings: ChassisSettings,
+    wanted: Wanted,
+    *,
+    follow: bool,
+    whole: bool,
+    say: Callable[[str], None] = print,
 ) -> None:
     """Show what is in the log now, and with ``follow`` what comes. Raises ``LogUnavailable``."""
     log = open_log(settings)

@@ -28,6 +28,10 @@ from baton_contracts.topics import address_of
 
 EventHandler = Callable[[Envelope, Work], Awaitable[None]]
 
+CopyHandler = Callable[[Envelope, Work, Partition], Awaitable[None]]
+"""Sees every event with the partition it came by; events of one partition come to it in one order for ever.
+"""
+
 AFTER_COMMIT = declare("consumer.after_commit", "applied and committed, the log not told yet")
 MAX_RECORDS = 200
 TRIES_BEFORE_PARKING = 3
@@ -45,7 +49,7 @@ class Subscription:
     consumer: str
     topics: tuple[str, ...]
     handlers: Mapping[str, EventHandler] = field(default_factory=dict)
-    every: EventHandler | None = None
+    every: CopyHandler | None = None
 
 
 class ConsumerStatements:
@@ -275,7 +279,7 @@ class Consumer:
         return self._subscription.handlers.get(type)
 
     @property
-    def every(self) -> EventHandler | None:
+    def every(self) -> CopyHandler | None:
         """The function that sees every event here."""
         return self._subscription.every
 
@@ -322,18 +326,20 @@ class _Batch:
             self._gaps += 1
             self._park(arrival, work, reason="gap")
         else:
-            await self._apply(arrival.record, envelope, work)
+            await self._apply(arrival.record.place, envelope, work, first_offset=arrival.record.offset)
             await self._drain(envelope.partitionkey, work)
 
-    async def _apply(self, record: Record | None, envelope: Envelope, work: Work) -> None:
+    async def _apply(
+        self, place: Partition, envelope: Envelope, work: Work, *, first_offset: int | None = None
+    ) -> None:
         view = work.at(_caller(envelope, self._consumer.name), work.now)
         handler = self._consumer.handler_of(envelope.type)
         if handler is not None:
             await handler(envelope, view)
-        elif record is not None and address_of(envelope.type) is None:
-            work.writes.unknown.append(_unknown(self._consumer.name, envelope, record, work))
+        elif first_offset is not None and address_of(envelope.type) is None:
+            work.writes.unknown.append(_unknown(self._consumer.name, envelope, place, first_offset, work))
         if self._consumer.every is not None:
-            await self._consumer.every(envelope, view)
+            await self._consumer.every(envelope, view, place)
         self._history.seen[(envelope.practiceid, envelope.source)] = (envelope.number, envelope.id)
         key = (self._consumer.name, envelope.practiceid, envelope.source)
         work.writes.seen[key] = (envelope.number, envelope.id)
@@ -350,7 +356,8 @@ class _Batch:
                 if row["sequence"] > last + 1:
                     continue
                 if row["sequence"] == last + 1:
-                    await self._apply(None, Envelope.from_bytes(row["body"]), work)
+                    place = Partition(row["topic"], row["partition"])
+                    await self._apply(place, Envelope.from_bytes(row["body"]), work)
                 queue.remove(row)
                 if row["number"] is not None:
                     work.writes.unparked.append(row["number"])
@@ -424,13 +431,13 @@ def _parked_row(consumer: str, arrival: _Arrival, *, reason: str, work: Work) ->
     }
 
 
-def _unknown(consumer: str, envelope: Envelope, record: Record, work: Work) -> Row:
+def _unknown(consumer: str, envelope: Envelope, place: Partition, offset: int, work: Work) -> Row:
     return {
         "consumer": consumer,
         "type": envelope.type,
-        "topic": record.topic,
-        "partition": record.partition,
-        "first_offset": record.offset,
+        "topic": place.topic,
+        "partition": place.number,
+        "first_offset": offset,
         "first_seen_at": work.now,
     }
 

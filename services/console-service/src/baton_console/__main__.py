@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from baton_chassis.serving import main
-
 from baton_console.app import build
 from baton_console.settings import Settings
+from baton_console.stream import CONSOLE
 
-main(build, Settings, name="console-service")
+main(build, Settings, name=CONSOLE)

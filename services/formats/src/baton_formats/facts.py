@@ -12,7 +12,8 @@ from datetime import datetime, timedelta, timezone
 from typing import ClassVar
 
 _ISO = re.compile(
-    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?(Z|[+-]\d\d:\d\d)?)?)?)?"
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?(Z|[+-]\d\d:\d\d)?)?)?)?",
+    re.ASCII,
 )
 _PRECISIONS = ("year", "month", "day", "hour", "minute", "second", "fraction")
 
@@ -56,7 +57,7 @@ class PartialTime:
 
     def instant(self, *, default_offset_minutes: int | None = None) -> datetime | None:
         """The moment, aware; None unless at least the hour and an offset (given or defaulted) are known."""
-        match = _ISO.fullmatch(self.iso) if self.iso else None
+        match = _ISO.fullmatch(self.iso) if self.iso and len(self.iso) > 10 else None
         if match is None or match.group(4) is None:
             return None
         offset = self.offset_minutes if match.group(8) else default_offset_minutes

@@ -9,11 +9,19 @@ from baton_formats.facts import PartialTime
 
 _ISO = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)"
-    r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?\s?([Zz]|[+-]\d\d:?\d\d)?)?)?)?"
+    r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?\s?([Zz]|[+-]\d\d:?\d\d)?)?)?)?",
+    re.ASCII,
+)
+# What is written exactly as it would be kept.
+_CANONICAL = re.compile(
+    r"\d{4}(?:-\d\d(?:-\d\d(?:T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,12})?)?"
+    r"(?:Z|[+-](?:0\d|1[0-3]):[0-5]\d)?)?)?)?",
+    re.ASCII,
 )
 _HL7 = re.compile(
     r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,12}))?)?)?)?)?)?"
-    r"([Zz]|[+-]\d{2}(?::?\d{2})?)?"
+    r"([Zz]|[+-]\d{2}(?::?\d{2})?)?",
+    re.ASCII,
 )
 
 
@@ -22,7 +30,15 @@ def parse_iso(text: str) -> PartialTime:
 
     Seconds may be missing, the offset may lack its colon; nothing is added that was not there.
     """
+    if _CANONICAL.fullmatch(text) is not None and _is_a_plain_day(text):
+        return PartialTime(iso=text)
     return _built(_ISO.fullmatch(text), text)
+
+
+def _is_a_plain_day(text: str) -> bool:
+    """Whether a canonical text names a day that every month has: the quick answer for almost all of them."""
+    month, day = text[5:7] or "01", text[8:10] or "01"
+    return text[:4] != "0000" and "00" < month < "13" and "00" < day < "29"
 
 
 def parse_hl7(text: str) -> PartialTime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from baton_chassis import logs
@@ -40,7 +40,7 @@ class Chances:
     code: Callable[[], str] = lambda: f"{secrets.randbelow(10**8):08d}"
     octets: Callable[[int], bytes] = secrets.token_bytes
     spread: Callable[[], float] = random.random
-    security_clock: Clock = SystemClock()
+    security_clock: Clock = field(default_factory=SystemClock)
 
 
 def definition(chances: Chances | None = None) -> ServiceDefinition:

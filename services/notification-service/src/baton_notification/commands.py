@@ -158,8 +158,7 @@ class NoteOpened(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendCode(Command):
-    """Send a code to the office's address on file. The id is the office's; ``at`` is by the security clock.
-    """
+    """Send a code to the address on file. The id is the office's; ``at`` is by the security clock."""
 
     link_id: str
     browser: str

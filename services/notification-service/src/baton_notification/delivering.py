@@ -1,5 +1,4 @@
-"""The workers: take what is due, render it from the state as it is now, send it, write down what came of it.
-"""
+"""The workers: take what is due, render it from the present state, send it, write down what came of it."""
 
 from __future__ import annotations
 
@@ -38,7 +37,6 @@ AFTER_SEND = declare("delivery.after_send", "the other side has it, the attempt 
 ATTEMPTS = metrics.Counter(
     "baton_delivery_attempts_total", "Tries to send, by channel and outcome.", labels=("channel", "outcome")
 )
-metrics.REGISTRY.add(ATTEMPTS)
 
 LEASE: Final = timedelta(seconds=90)
 """How long a delivery is one worker's: longer than any try takes."""
@@ -148,7 +146,7 @@ class DeliveryWorker:
             while True:
                 await self._wake.wait(await self._pause())
         finally:
-            await self._wind_down()
+            await self.wind_down()
 
     async def send_due(self) -> int:
         """Start sending whatever is due now; gives how many that were. For ``run`` and for tests."""
@@ -339,12 +337,14 @@ class DeliveryWorker:
         )
         await self._submit(command, caller)
 
-    async def _wind_down(self) -> None:
+    async def wind_down(self) -> None:
+        """Let what is under way end for a few seconds, then give up and close."""
         if self._sending:
             await asyncio.wait(self._sending, timeout=PATIENCE_SECONDS)
         for task in self._sending:
             task.cancel()
         await asyncio.gather(*self._sending, return_exceptions=True)
+        await self._outlets.webhook.close()
 
     def _note_failure(self, where: str, error: Exception) -> None:
         metrics.LOOP_FAILURES.add(service="notification-service", where=f"delivery.{where}")

@@ -19,8 +19,7 @@ class Claimed:
 
 
 class DueDeliveries(Protocol):
-    """The deliveries of all practices that wait for a worker. Several workers and processes may ask at once.
-    """
+    """The deliveries of all practices that wait for a worker. Many workers and processes may ask at once."""
 
     async def next_due(self, *, shut: frozenset[str]) -> datetime | None:
         """When the next one is due, lanes in ``shut`` left out; None when nothing waits."""

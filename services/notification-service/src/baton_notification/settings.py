@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from baton_chassis.settings import ChassisSettings
 
-DEV_SENDER = "updates@referrals.invalid"
+DEV_SENDER = "updates@referrals.example"
 """The sender where none is set: nobody can reach it, and it is never used in profile prod."""
 
 

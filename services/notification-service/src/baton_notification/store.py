@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Column, Index, UniqueConstraint, bindparam, case, not_, select, tuple_, update
+from sqlalchemy import Column, Index, UniqueConstraint, bindparam, case, not_, or_, select, tuple_, update
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -542,7 +542,12 @@ LINK_OF_REFERRAL = Statement(
 )
 
 _D = DeliveryRow.__table__  # type: ignore[attr-defined]
-_UNSENT = [status.value for status in UNSENT]
+
+
+def _is(column: Any, *statuses: Status) -> Any:
+    """The column is one of these: spelt out, for a list would be a parameter of its own."""
+    return or_(*(column == status.value for status in sorted(statuses)))
+
 
 UNOPENED = Statement(
     select(_D.c.id)
@@ -552,7 +557,7 @@ UNOPENED = Statement(
         _D.c.office_id == bindparam("office_id"),
         _D.c.kind == Kind.NOTICE.value,
         _D.c.channel == "email",
-        _D.c.status.in_([Status.SENT.value, Status.DELIVERED.value]),
+        _is(_D.c.status, Status.SENT, Status.DELIVERED),
     )
     .limit(1)
 )
@@ -568,7 +573,7 @@ def _due_now() -> Any:
             older.c.chain == mine.c.chain,
             older.c.chain != "",
             older.c.id < mine.c.id,
-            older.c.status.in_(_UNSENT),
+            _is(older.c.status, *UNSENT),
             older.c.due_at.is_not(None),
         )
         .exists()

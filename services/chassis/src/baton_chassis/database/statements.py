@@ -14,9 +14,10 @@ from sqlalchemy import Table, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql_asyncpg
 from sqlalchemy.engine import Dialect
-from sqlalchemy.sql import Executable, Select
+from sqlalchemy.sql import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import UpdateBase
+from sqlalchemy.sql.selectable import SelectBase
 
 POSTGRESQL: Dialect = postgresql_asyncpg.dialect()  # type: ignore[no-untyped-call]
 SQLITE: Dialect = sqlite.dialect(paramstyle="qmark")
@@ -89,7 +90,7 @@ def _compile(clause: Executable, dialect: Dialect) -> Compiled:
 
 
 def _returned(clause: Executable) -> Sequence[Any]:
-    if isinstance(clause, Select):
+    if isinstance(clause, SelectBase):
         return list(clause.selected_columns)
     if isinstance(clause, UpdateBase):
         return list((clause._returning and clause.exported_columns) or ())

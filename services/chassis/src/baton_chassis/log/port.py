@@ -161,10 +161,10 @@ class LogConsumer(Protocol):
         handed out from the moment it is called until the next `on_assigned` has returned.
 
         Both run in a task of the adapter, beside a `poll` that may be waiting: they must not wait for a
-        lock that is held across `poll`. They may call `seek`, `pause`, `assignment`, `commit`, and nothing
-        else. Their exceptions surface as `RebalanceFailed` from `poll`. When the group is lost without
-        notice (a paused process, a dead broker), `on_revoked` comes late, after somebody else may have read
-        on: the compare-and-set on the offset in the service's database is what makes that harmless.
+        lock that is held across `poll`. They may call `pause`, `commit` and `assignment`, and nothing else.
+        Their exceptions surface as `RebalanceFailed` from `poll`. When the group is lost without notice (a
+        paused process, a dead broker), `on_revoked` comes late, after somebody else may have read on: the
+        compare-and-set on the offset in the service's database is what makes that harmless.
 
         Raises LogUnavailable (stop the consumer and make a new one) and UnknownTopic.
         """
@@ -209,11 +209,14 @@ class LogConsumer(Protocol):
         ...
 
     def assignment(self) -> frozenset[Partition]:
-        """The partitions that this member owns now; empty while the group is being rearranged."""
+        """The partitions that this member owns now; empty while the group is being rearranged.
+
+        During `on_revoked` still the old share, during `on_assigned` already the new one.
+        """
         ...
 
     async def stop(self) -> None:
-        """Give the partitions back (`on_revoked` is called and awaited) and leave the group.
+        """Give the partitions back (every `on_assigned` is followed by one `on_revoked`) and leave the group.
 
         Takes at most 30 s more than `on_revoked`, also when the log is away. May be called twice, and after a
         `start` that failed.
@@ -255,11 +258,11 @@ class EventLog(Protocol):
         Drafts of one key keep their order, within a call and over calls made one after the other (who calls
         concurrently decides no order between the calls). On LogUnavailable (no acknowledgement within 30 s,
         or the connection is beyond repair) any part of `drafts` may be in the log, now or later, and every
-        other call that was in flight fails as well; the connection has been given up (the next call makes a new one). The caller
-        then appends the same drafts again, in the same order and before any later ones of these keys: that
-        way the *first* occurrences in the log are in order, and readers drop the repeats. A cancelled call
-        leaves the same uncertainty. Raises DraftRefused before anything was sent, UnknownTopic,
-        LogUnavailable.
+        other call that was in flight fails as well; the connection has been given up (the next call makes a
+        new one). The caller then appends the same drafts again, in the same order and before any later ones
+        of these keys: that way the *first* occurrences in the log are in order, and readers drop the
+        repeats. A cancelled call leaves the same uncertainty. Raises DraftRefused before anything was sent,
+        UnknownTopic, LogUnavailable.
         """
         ...
 

@@ -6,6 +6,8 @@ parameter called `backend` (sqlite, postgres, kafka); the parameter, where there
 """
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -51,7 +53,7 @@ def kafka_of_its_own(
 
 
 @pytest.fixture(scope="session")
-def postgres_server(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server(pytestconfig: pytest.Config) -> Iterator[str]:
     """URL, with every right, of a PostgreSQL shared by the whole run.
 
     BATON_TEST_POSTGRES names one to use instead.
@@ -60,11 +62,11 @@ def postgres_server(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPa
     if given:
         yield given
         return
-    server = _started(
-        pytestconfig, "postgres", lambda: PostgresServer(_enterable(tmp_path_factory, "postgres"))
-    )
+    folder = _enterable("postgres")
+    server = _started(pytestconfig, "postgres", lambda: PostgresServer(folder))
     yield server.url
     server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -76,15 +78,13 @@ def postgres_database(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def postgres_of_its_own(
-    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[PostgresServer]:
+def postgres_of_its_own(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
     """A PostgreSQL for one file of tests, to be frozen, killed and started again; leave it running."""
-    server = _started(
-        pytestconfig, "postgres", lambda: PostgresServer(_enterable(tmp_path_factory, "own-pg"))
-    )
+    folder = _enterable("own-postgres")
+    server = _started(pytestconfig, "postgres", lambda: PostgresServer(folder))
     yield server
     server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -125,9 +125,11 @@ def _give_up(config: pytest.Config, name: str, reason: str) -> NoReturn:
     pytest.skip(f"{name}: {reason}")
 
 
-def _enterable(factory: pytest.TempPathFactory, name: str) -> Path:
-    """A temporary folder that another account may enter; pytest's own are closed to all but us."""
-    folder = factory.mktemp(name)
-    for path in (folder, folder.parent, folder.parent.parent):
-        path.chmod(path.stat().st_mode | 0o011)
+def _enterable(name: str) -> Path:
+    """A temporary folder that another account may enter, now and later.
+
+    Not below pytest's own: those are closed to all but us, again and again by every run that starts.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+    folder.chmod(0o755)
     return folder

@@ -110,6 +110,7 @@ class KafkaServer:
             command=self._java("kafka.Kafka", str(self._properties), heap=_HEAP),
             log=folder / "kafka.log",
             ready=lambda written: _READY in written and answers(self.port),
+            patience_seconds=120.0,
         )
 
     @property

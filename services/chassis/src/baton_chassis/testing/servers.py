@@ -93,21 +93,25 @@ def main(arguments: list[str] | None = None) -> int:
         Path(temporary).chmod(0o755)  # another account may have to enter it
         try:
             server, address = make_server(chosen.name, chosen.folder or Path(temporary), chosen.port)
-            server.start()
+            return _serve(server, address)
         except ServerUnavailable as error:
             sys.stderr.write(f"{error}\n")
             return _UNAVAILABLE
+
+
+def _serve(server: Server, address: str) -> int:
+    for sign in (signal.SIGINT, signal.SIGTERM):  # both mean Ctrl-C, also where a shell made us ignore it
+        signal.signal(sign, signal.default_int_handler)
+    try:
+        server.start()
         sys.stdout.write(f"READY {address} pid={server.pid} log={server.log}\n")
         sys.stdout.flush()
-        _wait_for_a_signal()
+        while True:
+            signal.pause()
+    except KeyboardInterrupt:
+        return 0
+    finally:
         server.stop()
-    return 0
-
-
-def _wait_for_a_signal() -> None:
-    wanted = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
-    signal.sigwait(wanted)
 
 
 if __name__ == "__main__":

@@ -27,10 +27,10 @@ def attachment(media: Media, doubts: Doubts) -> Attachment:
     declared = (media.attributes.get("mediaType") or "").strip().lower() or None
     content = _content(media, doubts)
     if content is None and media.reference:
-        doubts.add("attachment-not-included", media.where)
+        doubts.add("attachment-not-included", media)
     kind = sniffed(content) if content is not None else None
     if kind and declared and kind != declared and not declared.startswith("text/"):
-        doubts.add("media-type-differs", media.where)
+        doubts.add("media-type-differs", media)
     return Attachment(
         media_type=kind or declared,
         content=content,
@@ -60,10 +60,10 @@ def _content(media: Media, doubts: Doubts) -> bytes | None:
     text = media.take()
     if not text or text.isspace():
         if media.reference is None:
-            doubts.add("attachment-empty", media.where)
+            doubts.add("attachment-empty", media)
         return None
     if media.attributes.get("compression"):
-        doubts.add("attachment-compressed", media.where)
+        doubts.add("attachment-compressed", media)
         return None
     if (media.attributes.get("representation") or "TXT").upper() != "B64":
         return text.strip().encode()
@@ -78,7 +78,7 @@ def _from_base64(text: str, media: Media, doubts: Doubts) -> bytes | None:
             return binascii.a2b_base64(encoded) or None
     except (UnicodeEncodeError, binascii.Error):
         pass
-    doubts.add("attachment-broken", media.where)
+    doubts.add("attachment-broken", media)
     return None
 
 

@@ -80,20 +80,20 @@ def identifier(node: Node, doubts: Doubts, *, of_thing: bool = False) -> Identif
     system = system_of(root) if root else None
     authority = node.get("assigningAuthorityName")
     if root and system is None:
-        doubts.add("identifier-without-system", node.where)
+        doubts.add("identifier-without-system", node)
         authority = authority or root
     if extension is None:
         unique = (system or "").startswith("urn:uuid:" if not of_thing else "urn:")
         if unique:
             return Identifier(value=system, system="urn:ietf:rfc:3986", authority=authority)
-        doubts.add("identifier-without-value", node.where)
+        doubts.add("identifier-without-value", node)
         return None
     kind = {NPI_ROOT: "NPI", SSN_ROOT: "SS"}.get(root or "")
     if kind == "SS" and not _is_real_ssn(extension):
-        doubts.add("placeholder-identifier", node.where)
+        doubts.add("placeholder-identifier", node)
         return None
     if kind == "NPI" and not npi_is_valid(extension):
-        doubts.add("npi-invalid", node.where)
+        doubts.add("npi-invalid", node)
     return Identifier(value=extension, system=system, authority=authority, type=kind)
 
 
@@ -125,7 +125,7 @@ def time(node: Node | None, doubts: Doubts) -> PartialTime | None:
         return None
     parsed = parse_hl7(value)
     if parsed.iso is None:
-        doubts.add("unreadable-time", node.where)
+        doubts.add("unreadable-time", node)
     return parsed
 
 
@@ -195,7 +195,7 @@ def _said(part: Node, doubts: Doubts) -> str:
     """The text of a part, empty where a program wrote that it had none."""
     text = "" if part.is_null else part.text
     if text.lower() in _PLACEHOLDERS:
-        doubts.add("placeholder-name", part.where)
+        doubts.add("placeholder-name", part)
         return ""
     return text
 
@@ -253,7 +253,7 @@ def _contact_point(node: Node, doubts: Doubts) -> ContactPoint | None:
         system = (
             "email" if "@" in value else "phone" if sum(mark.isdigit() for mark in value) >= 5 else "other"
         )
-        doubts.add("telecom-without-scheme", node.where)
+        doubts.add("telecom-without-scheme", node)
     if system == "phone" and "PG" in (node.get("use") or "").split():
         system = "pager"
     return ContactPoint(system=system, value=value, use=_use(node))

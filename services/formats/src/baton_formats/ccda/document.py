@@ -51,7 +51,7 @@ class Node:
             return self._shelf.medium(f"{self.where}/text", attributes)
         if self._shelf.is_full():
             return _SKIPPED
-        child = Node(name, dict(attributes), self, self._shelf)
+        child = Node(name, attributes, self, self._shelf)
         self.children.append(child)
         return child
 
@@ -76,6 +76,8 @@ class Node:
     @property
     def text(self) -> str:
         """Its own text, then that of the elements in it, with white space collapsed."""
+        if not self.children:
+            return self.own_text
         return " ".join(words for node in self.walk() if (words := node.own_text))
 
     @property
@@ -100,7 +102,9 @@ class Node:
 
     def first(self, path: str) -> "Node | None":
         """The first of `all`."""
-        return next(iter(self.all(path)), None)
+        if "/" in path:
+            return next(iter(self.all(path)), None)
+        return next((child for child in self.children if child.name == path), None)
 
     def text_at(self, path: str) -> str | None:
         """The text of the first element at a path; None if there is none."""
@@ -127,7 +131,7 @@ class Media:
 
     def __init__(self, where: str, attributes: dict[str, str]) -> None:
         self.where = where
-        self.attributes = dict(attributes)
+        self.attributes = attributes
         self.reference: str | None = None
         self._text = StringIO()
 
@@ -260,7 +264,7 @@ class Outside:
 
     def open(self, name: str, attributes: dict[str, str]) -> Room:
         """The root element opens."""
-        self.root = Node(name, dict(attributes), None, self.shelf)
+        self.root = Node(name, attributes, None, self.shelf)
         return self.root
 
     def close(self, name: str) -> None:

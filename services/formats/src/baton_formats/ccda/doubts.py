@@ -1,7 +1,7 @@
 """What a reader of documents may notice, in stable codes and plain words, and how much of it is kept."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from baton_formats.findings import Finding
 
@@ -49,6 +49,15 @@ DETAILS: Final[Mapping[str, str]] = {
 """Every code a C-CDA document can raise, with its sentence. None of them quotes the document."""
 
 
+class Placed(Protocol):
+    """Something that knows its place in the document, and works it out only when asked."""
+
+    @property
+    def where(self) -> str:
+        """Its place, as a finding names it."""
+        ...
+
+
 class Doubts:
     """The findings of one body in the order they were met; the same one is kept once."""
 
@@ -57,17 +66,17 @@ class Doubts:
         self._findings: dict[Finding, None] = {}
         self._more = 0
 
-    def add(self, code: str, where: str, *, refusing: bool = False) -> None:
-        """Notes one doubt at one place."""
-        finding = Finding(code=code, where=where, detail=self._details[code], refusing=refusing)
-        if len(self._findings) < MAX_FINDINGS:
-            self._findings[finding] = None
-        elif finding not in self._findings:
+    def add(self, code: str, place: str | Placed, *, refusing: bool = False) -> None:
+        """Notes one doubt at one place; beyond `MAX_FINDINGS` it is only counted."""
+        if len(self._findings) >= MAX_FINDINGS:
             self._more += 1
+            return
+        where = place if isinstance(place, str) else place.where
+        self._findings[Finding(code, where, self._details[code], refusing)] = None
 
     def findings(self) -> tuple[Finding, ...]:
         """All that were kept."""
         if not self._more:
             return tuple(self._findings)
-        last = Finding("more-findings", "/", f"{self._more} further findings were left out")
+        last = Finding("more-findings", "/", f"{self._more} further doubts were left out")
         return (*self._findings, last)

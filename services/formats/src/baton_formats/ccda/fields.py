@@ -86,7 +86,7 @@ def _signature(head: Head) -> Signature:
         code = node.first("signatureCode")
         word = code.get("code") if code is not None else None
         if name == "authenticator":
-            head.doubts.add("not-signed-legally", node.where)
+            head.doubts.add("not-signed-legally", node)
         signer = head.signer.practitioner if head.signer is not None else None
         return Signature(
             status=_SIGNATURES.get(word or "", "unknown"),
@@ -101,7 +101,7 @@ def _referrals(head: Head) -> tuple[Identifier, ...]:
     nodes = head.root.all("inFulfillmentOf/order/id")
     for node in nodes:
         if (node.get("root") or "").startswith("2.16.840.1.113883.6."):
-            head.doubts.add("order-id-in-code-system", node.where)
+            head.doubts.add("order-id-in-code-system", node)
     return identifiers(nodes, head.doubts, of_thing=True)
 
 
@@ -355,10 +355,10 @@ def _type(head: Head) -> Concept | None:
         return found
     first = found.codings[0] if found.codings else None
     if first is not None and first.system == _LOINC and not _is_loinc(first.code or ""):
-        head.doubts.add("code-invalid", node.where)
+        head.doubts.add("code-invalid", node)
     expected = next((code for root, code in _CODES_OF_TEMPLATES.items() if root in head.template_ids), None)
     if expected is not None and all(coding.code != expected for coding in found.codings):
-        head.doubts.add("code-disagrees", node.where)
+        head.doubts.add("code-disagrees", node)
     return found
 
 

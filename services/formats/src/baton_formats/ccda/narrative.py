@@ -1,6 +1,8 @@
 """Narrative markup becomes plain text while it streams by: lines and cells stay, everything active goes."""
 
 import re
+from enum import Enum
+from functools import lru_cache
 from io import StringIO
 from typing import Final
 
@@ -61,6 +63,23 @@ def safe(text: str) -> str:
     return text if text.isascii() else _UNSAFE.sub("", text)
 
 
+class _Kind(Enum):
+    """What an element of a narrative does to its text."""
+
+    INLINE = 0
+    LINE = 1
+    CELL = 2
+    ACTIVE = 3
+
+
+@lru_cache(maxsize=1024)
+def _kind(name: str) -> _Kind:
+    local = name.removeprefix("other:")
+    if local.lower() in _ACTIVE:
+        return _Kind.ACTIVE
+    return _Kind.LINE if local in _LINES else _Kind.CELL if local in _CELLS else _Kind.INLINE
+
+
 class Narrative:
     """Collects the text of one narrative block; `active` tells that something active was left out.
 
@@ -79,16 +98,16 @@ class Narrative:
 
     def open(self, name: str, attributes: dict[str, str]) -> "Narrative":
         """An element opens inside of the block."""
-        local = name.removeprefix("other:")
-        if self._hidden or local.lower() in _ACTIVE:
+        kind = _kind(name)
+        if self._hidden or kind is _Kind.ACTIVE:
             self._hidden += 1
             self.active = True
             return self
         if attributes and _is_active(attributes):
             self.active = True
-        if local in _LINES:
+        if kind is _Kind.LINE:
             self._break()
-        elif local in _CELLS:
+        elif kind is _Kind.CELL:
             self._cell()
         return self
 
@@ -96,7 +115,7 @@ class Narrative:
         """The innermost element closes; the block's own end changes nothing."""
         if self._hidden:
             self._hidden -= 1
-        elif name.removeprefix("other:") in _LINES:
+        elif not self._line_start and _kind(name) is _Kind.LINE:
             self._break()
 
     def data(self, text: str) -> None:

@@ -88,14 +88,14 @@ def _gender(role: Node, doubts: Doubts) -> str | None:
     if code is None or code in ("UNK", "NI", "U"):
         return "unknown"
     if code not in _GENDERS:
-        doubts.add("gender-unknown", node.where)
+        doubts.add("gender-unknown", node)
     return _GENDERS.get(code)
 
 
 def _birth_date(role: Node, doubts: Doubts) -> PartialTime | None:
     found = time(role.first("patient/birthTime"), doubts)
     if found is None:
-        doubts.add("patient-without-birth-date", role.where)
+        doubts.add("patient-without-birth-date", role)
     return found
 
 
@@ -114,6 +114,26 @@ def _language(role: Node, _doubts: Doubts) -> str | None:
 def _is_preferred(spoken: Node) -> bool:
     node = spoken.first("preferenceInd")
     return node is not None and node.get("value") == "true"
+
+
+_PRIMARY_CARE: Final = frozenset(
+    {"PCP", "PP"}
+)  # ParticipationFunction (HL7 V3), provider role (HL7 table 0443)
+
+
+def _general_practitioners(role: Node, doubts: Doubts) -> tuple[Party, ...]:
+    target = role.parent
+    document = target.parent if target is not None else None
+    performers = document.all("documentationOf/serviceEvent/performer") if document is not None else []
+    primary = (one for one in performers if _has_function(one, _PRIMARY_CARE))
+    found = (
+        party(one.first("assignedEntity"), doubts, role=concept(one.first("functionCode"))) for one in primary
+    )
+    return tuple(one for one in found if one is not None and is_person(one))
+
+
+def _has_function(performer: Node, codes: frozenset[str]) -> bool:
+    return performer.value_at("functionCode", "code") in codes
 
 
 _ROLE: Final = "recordTarget/patientRole"
@@ -194,6 +214,13 @@ PATIENT: Final = MessageMapping(
             read=lambda role, _doubts: concept(role.first("patient/maritalStatusCode")),
         ),
         FieldMapping(
+            "general_practitioners",
+            "Who looks after them otherwise",
+            "documentationOf/serviceEvent/performer[functionCode=PCP]",
+            also=("documentationOf/serviceEvent/performer[functionCode=PP]",),
+            read=_general_practitioners,
+        ),
+        FieldMapping(
             "managing_organization",
             "The office that keeps the record",
             f"{_ROLE}/providerOrganization",
@@ -213,5 +240,5 @@ def patient(role: Node, doubts: Doubts) -> Patient:
     fields = {one.target: one.read(role, doubts) for one in PATIENT.fields if one.read is not None}
     found = Patient(**fields)
     if not any(name.family or name.text for name in found.names):
-        doubts.add("patient-without-name", role.where)
+        doubts.add("patient-without-name", role)
     return found

@@ -191,7 +191,7 @@ def _attachments(media: list[Media], doubts: Doubts) -> tuple[Attachment, ...]:
     found = tuple(attachment(one, doubts) for one in media)
     for one, place in zip(found, media, strict=True):
         if says_unsigned(plain_text(one) or ""):
-            doubts.add("text-says-unsigned", place.where)
+            doubts.add("text-says-unsigned", place)
     return found
 
 

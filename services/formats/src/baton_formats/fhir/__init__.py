@@ -2,7 +2,8 @@
 
 from baton_formats.fhir.reader import MAPPINGS, read, read_value
 from baton_formats.fhir.telling import MOMENTS, Telling, tell, told_task
-from baton_formats.fhir.writer import Written, compose, provenance, write
+from baton_formats.fhir.write_documents import provenance
+from baton_formats.fhir.writer import Written, compose, write
 
 __all__ = [
     "MAPPINGS",

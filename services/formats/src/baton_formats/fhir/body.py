@@ -182,6 +182,13 @@ class Body:
             pointer.doubt("dangling-reference", "what this refers to is not in the Bundle", "reference")
         return found
 
+    def standing_at(self, address: str) -> Node | None:
+        """The resource of this body with this address, if any; an attachment's address promises nothing."""
+        found = self._by_url.get(address)
+        match = _LITERAL.fullmatch(address) if found is None else None
+        twins = self._by_type_and_id.get(f"{match.group(1)}/{match.group(2)}", []) if match else []
+        return found or (twins[0] if twins else None)
+
     def _in_container(self, pointer: Node, logical: str) -> Node | None:
         if not logical:
             return Node(pointer.resource, self.root.path, pointer.resource, self)

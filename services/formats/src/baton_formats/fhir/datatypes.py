@@ -231,10 +231,11 @@ def extensions(node: Node) -> tuple[Extension, ...]:
 
 
 def _sibling(node: Node, name: str) -> list[Extension]:
-    if not isinstance(node.value[name], dict):
+    value = node.value[name]
+    if not isinstance(value, dict):
         return []
-    beside = node.child(name)
-    return [extension(child, name[1:]) for child in beside.children("extension")] if beside else []
+    beside = Node(value, (node.path, name), node.resource, node.body)
+    return [extension(child, name[1:]) for child in beside.children("extension")]
 
 
 def extension(node: Node, element: str = "") -> Extension:

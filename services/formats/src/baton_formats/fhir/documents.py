@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from baton_formats.facts import (
     Attachment,
@@ -147,9 +146,7 @@ def _filled(held: Attachment, node: Node) -> Attachment:
     """An attachment that points at a Binary of the same body takes its bytes; nothing else is followed."""
     if held.content is not None or held.url is None:
         return held
-    target = node.body.follow(
-        Node({"reference": held.url}, (node.path, "url"), node.resource, _Quiet(node.body))
-    )
+    target = node.body.standing_at(held.url)
     if target is None or target.value.get("resourceType") != "Binary":
         return held
     inner = binary(target)
@@ -160,20 +157,6 @@ def _filled(held: Attachment, node: Node) -> Attachment:
         size=inner.size,
         media_type=held.media_type or inner.media_type,
     )
-
-
-class _Quiet:
-    """A body whose doubts nobody hears: an attachment's address is no promise that its Binary came along."""
-
-    def __init__(self, body: Any) -> None:
-        self.doubts = _Silence()
-        self.bare_lists = body.bare_lists
-        self.follow = body.follow
-
-
-class _Silence:
-    def add(self, *_: object, **__: object) -> None:
-        return None
 
 
 def _signature(node: Node) -> Signature | None:

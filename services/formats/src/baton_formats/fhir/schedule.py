@@ -50,6 +50,11 @@ def _actor(participant: Node) -> Node | None:
 
 
 def _is_patient(participant: Node) -> bool:
+    body: Body = participant.body
+    return body.once("is-patient", participant, _names_a_patient)
+
+
+def _names_a_patient(participant: Node) -> bool:
     actor = _actor(participant)
     if actor is None:
         return False
@@ -63,6 +68,11 @@ def _is_patient(participant: Node) -> bool:
 
 
 def _patient_pointer(node: Node) -> Node | None:
+    body: Body = node.body
+    return body.once("patient-participant", node, _find_patient)
+
+
+def _find_patient(node: Node) -> Node | None:
     return next((one_ for one_ in node.children("participant") if _is_patient(one_)), None)
 
 

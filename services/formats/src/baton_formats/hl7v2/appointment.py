@@ -508,34 +508,28 @@ def read_appointments(view: View) -> tuple[Appointment, ...]:
             refusing=True,
         )
         return ()
-    groups = resource_groups(view)
-    runs: list[list[Segment]] = []
-    starts: list[PartialTime | None] = []
-    for group in groups:
-        start = next((start for _, start, _ in _resource_times(group)), None)
-        at = next(
-            (
-                i
-                for i, known in enumerate(starts)
-                if start is None or known is None or _same_moment(known, start)
-            ),
-            None,
-        )
-        if at is None:
-            starts.append(start)
-            runs.append(list(group.segments))
-        else:
-            starts[at] = starts[at] or start
-            runs[at] += group.segments
-    if len(runs) == 1 or len(groups) == 1:
+    runs = _runs(resource_groups(view))
+    if len(runs) == 1:
         return (_appointment(view, None),)
     view.note("several-appointments", "RGS", f"one message books {len(runs)} appointments under one number")
     grouped = {segment.position for run in runs for segment in run}
     context = view.narrowed(segment for segment in view.segments if segment.position not in grouped)
-    context.shared = view.shared
     return tuple(
         _appointment(view.narrowed(run, context=context), at) for at, run in enumerate(runs, start=1)
     )
+
+
+def _runs(groups: list[View]) -> list[list[Segment]]:
+    """The groups by their start on the clock; groups without a time of their own join the first."""
+    timed: dict[str, list[Segment]] = {}
+    untimed: list[Segment] = []
+    for group in groups:
+        start = next((start for _, start, _ in _resource_times(group)), None)
+        run = untimed if start is None or start.iso is None else timed.setdefault(start.iso[:16], [])
+        run += group.segments
+    runs = list(timed.values()) or [[]]
+    runs[0] += untimed
+    return runs
 
 
 def _appointment(view: View, ordinal: int | None) -> Appointment:

@@ -423,7 +423,6 @@ def _around(view: View, txa: Segment) -> View:
     behind = _run(view.segments[at + 1 :])
     parts = behind or _run(view.segments[:at][::-1])[::-1]
     context = view.narrowed(segment for segment in view.segments if segment.id in ("PID", "PV1"))
-    context.shared = view.shared
     return view.narrowed((txa, *parts), context=context)
 
 

@@ -59,7 +59,6 @@ def resource_groups(view: View) -> list[View]:
 
 def _views(view: View, common: list[Segment], groups: list[list[Segment]]) -> list[View]:
     context = view.narrowed(common)
-    context.shared = view.shared
     if len(groups) > MAX_GROUPS:
         view.note("too-many-groups", "ORC", f"only the first {MAX_GROUPS} groups were made into facts")
     return [view.narrowed(group, context=context) for group in groups[:MAX_GROUPS]]

@@ -160,7 +160,7 @@ def _issue(view: View, err: Segment) -> Issue | None:
         severity=(c.text(1) if (c := cell(4)) else None),
         code=concept.code if concept else (old.part(4, 1) if old else None),
         where=place,
-        detail=" ".join(words) or datatypes.label(concept),
+        detail=" ".join(words) or datatypes.label(concept) or (old.part(4, 2) if old else None),
     )
     return issue if issue != Issue() else None
 

@@ -47,9 +47,18 @@ def notes(*owners: str) -> Read:
     wanted = frozenset(owners)
 
     def read(view: View, mapping: FieldMapping) -> tuple[Note, ...]:
-        return tuple(Note(text=words) for nte in notes_after(view, wanted) if (words := note_text(view, nte)))
+        before = _notes_of(view.context, wanted) if view.context else ()
+        return (*before, *_notes_of(view, wanted))
 
     return read
+
+
+def _notes_of(view: View, owners: frozenset[str]) -> tuple[Note, ...]:
+    if "notes" not in view.memo:
+        found = (note_text(view, nte) for nte in notes_after(view, owners))
+        view.memo["notes"] = tuple(Note(text=words) for words in found if words)
+    known = view.memo["notes"]
+    return known if isinstance(known, tuple) else ()
 
 
 def priority_of(concept: Concept | None) -> str | None:

@@ -233,8 +233,8 @@ def read_patient(view: View) -> Patient | None:
 
 def read_one(view: View, pid: Segment) -> Patient | None:
     """The patient of one PID."""
-    others = [segment for segment in view.all("PID") if segment is not pid]
-    seen = view.narrowed(segment for segment in view.segments if segment not in others) if others else view
+    more = view.all("PD1")[:1] if pid.ordinal == 1 or len(view.all("PID")) == 1 else []
+    seen = view.narrowed((pid, *more))
     patient = Patient(**build(PATIENT.fields, seen))
     return patient if patient.identifiers or patient.names else None
 

@@ -102,9 +102,9 @@ class Syntax:
         return "\n" * min(max(count, 1), 80) if command in ("br", "sp", "ce") else ""
 
     def _hex_run(self, parts: list[str], start: int) -> tuple[str, int] | None:
-        """Neighbouring ``\\X..\\`` escapes are one run of bytes: a character may be spread over several of them.
+        """Neighbouring ``\\X..\\`` escapes are one run of bytes: a character may be spread over them.
 
-        Bytes that are no text in the message's character set stay as they were written, the whole run of them.
+        Bytes that are no text in the message's character set stay as they were written, the whole run.
         """
         pairs: list[str] = []
         at = start
@@ -119,7 +119,7 @@ class Syntax:
             return bytes.fromhex("".join(pairs)).decode(self.charset), at - 1
         except UnicodeDecodeError:
             mark = self.escape
-            return "".join(f"{mark}X{pair}{mark}" for pair in pairs), at - 1
+            return "".join(mark + name + mark for name in parts[start : at - 1 : 2]), at - 1
 
 
 @dataclass(frozen=True, slots=True)

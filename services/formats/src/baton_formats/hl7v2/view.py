@@ -46,8 +46,9 @@ class View:
 
     __slots__ = (
         "_by_name",
-        "_context",
+        "_noted",
         "code",
+        "context",
         "envelope",
         "event",
         "findings",
@@ -67,9 +68,10 @@ class View:
         code: str,
         event: str,
         context: View | None = None,
+        shared: dict[str, Any] | None = None,
     ) -> None:
         """``code`` and ``event`` are MSH-9.1 and MSH-9.2; ``context`` answers for names that ``segments``
-        do not hold.
+        do not hold; ``shared`` is what all views of one message have read already.
         """
         self.segments = tuple(segments)
         self.syntax = syntax
@@ -77,9 +79,10 @@ class View:
         self.envelope = envelope
         self.code = code
         self.event = event
-        self.shared: dict[str, Any] = context.shared if context else {}
+        self.context = context
+        self.shared: dict[str, Any] = {} if shared is None else shared
         self.memo: dict[str, Any] = {}
-        self._context = context
+        self._noted: set[Finding] = self.shared.setdefault("noted", set())
         self._by_name: dict[str, list[Segment]] = {}
         for segment in self.segments:
             self._by_name.setdefault(segment.id, []).append(segment)
@@ -94,13 +97,14 @@ class View:
             code=self.code,
             event=self.event,
             context=context,
+            shared=self.shared,
         )
 
     def all(self, name: str) -> list[Segment]:
         """The segments called ``name``, in order."""
         found = self._by_name.get(name)
         if found is None:
-            return self._context.all(name) if self._context else []
+            return self.context.all(name) if self.context else []
         return found
 
     def first(self, name: str) -> Segment | None:
@@ -109,12 +113,19 @@ class View:
         return found[0] if found else None
 
     def cells(self, place: str) -> Iterator[Cell]:
-        """Every non-empty repetition of a field, in all segments of that name. The null ``""`` is left
-        out.
+        """Every non-empty repetition of a field, in all segments of that name, up to a bound.
+
+        The null ``""`` is left out.
         """
         where = place_of(place)
+        count = 0
         for segment in self.all(where.segment):
-            yield from self.cells_of(segment, where.field)
+            for cell in self.cells_of(segment, where.field):
+                count += 1
+                if count > MAX_REPETITIONS:
+                    self.note("too-many-repetitions", place, f"only the first {MAX_REPETITIONS} were read")
+                    return
+                yield cell
 
     def cells_of(self, segment: Segment, number: int) -> Iterator[Cell]:
         """Every non-empty repetition of one field of one segment. The null ``""`` is left out."""
@@ -158,10 +169,12 @@ class View:
 
     def note(self, code: str, where: str, detail: str, *, refusing: bool = False) -> None:
         """Record a doubt once. ``detail`` never repeats what the sender wrote about a person."""
-        if len(self.findings) < MAX_FINDINGS:
-            finding = Finding(code, where, detail, refusing)
-            if finding not in self.findings:
-                self.findings.append(finding)
+        if len(self._noted) >= MAX_FINDINGS:
+            return
+        finding = Finding(code, where, detail, refusing)
+        if finding not in self._noted:
+            self._noted.add(finding)
+            self.findings.append(finding)
 
 
 def first(convert: Convert[T]) -> Callable[[View, FieldMapping], T | None]:
@@ -183,13 +196,13 @@ def every(convert: Convert[T]) -> Callable[[View, FieldMapping], tuple[T, ...]]:
     """A reader of all values of ``path`` and of each of ``also``, in that order, without repeats."""
 
     def read(view: View, mapping: FieldMapping) -> tuple[T, ...]:
-        found: list[T] = []
+        found: dict[T, None] = {}
         for place in (mapping.path, *mapping.also):
             if view.raw(place):
                 for cell in view.cells(place):
                     value = convert(cell, view)
-                    if value is not None and value not in found:
-                        found.append(value)
+                    if value is not None:
+                        found[value] = None
         return tuple(found)
 
     return read

@@ -160,7 +160,6 @@ def _pairs(view: View) -> list[View]:
     context = view.narrowed(
         segment for segment in view.segments if segment.id not in ("PID", "MRG", "PD1", "PV1", "PV2")
     )
-    context.shared = view.shared
     groups: list[list[Segment]] = []
     for segment in view.segments:
         if segment.id == "PID":

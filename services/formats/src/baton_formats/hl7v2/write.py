@@ -154,7 +154,7 @@ def acknowledgement(
         receivers=receivers,
         processing_mode=asked.processing_mode,
     )
-    writer.header(reply, code="ACK", event=asked.event or "", structure="ACK")
+    writer.header(reply, code="ACK", event=asked.event or "", structure="ACK" if asked.event else "")
     return writer.render()
 
 

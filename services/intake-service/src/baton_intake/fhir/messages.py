@@ -5,11 +5,13 @@ way.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from baton_contracts.codes import Priority, RequestedDisposition
 from baton_contracts.events import is_external_value
-from baton_formats import facts
+from baton_formats import facts, findings
 from baton_formats.findings import Message, ReadResult
 from baton_intake.domain import request as words
 from baton_intake.domain.addresses import is_address
@@ -21,6 +23,7 @@ from baton_intake.fhir.text import Cleaner, as_system
 _PATIENT = "Bundle.entry.resource.ofType(Patient)"
 _REQUEST = "Bundle.entry.resource.ofType(ServiceRequest)"
 _MOST = 50
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TAKEN_IN = ("new", "update", None)
 """What a message does to a referral so that, when we do not know it yet, it is taken in."""
@@ -65,8 +68,8 @@ def understand(result: ReadResult, *, sender: str, content_key: str) -> Understo
     """
     message = _message(result)
     cleaner = Cleaner()
-    for found in result.all_findings[: 4 * _MOST]:
-        cleaner.note(found.code, found.where, found.detail)
+    for doubt in _doubts(result.all_findings):
+        cleaner.note(doubt.code, doubt.where, doubt.detail)
     referrals = [fact for fact in message.facts if isinstance(fact, facts.Referral)]
     taken = [referral for referral in referrals if referral.action in _TAKEN_IN]
     envelope = message.envelope
@@ -117,9 +120,18 @@ def _is_unreadable(result: ReadResult) -> bool:
 
 
 def _refusing(result: ReadResult) -> tuple[Finding, ...]:
-    refusing = result.refusing or result.all_findings
+    return _doubts(result.refusing or result.all_findings)
+
+
+def _doubts(found: Iterable[findings.Finding]) -> tuple[Finding, ...]:
+    """The reader's doubts as we tell them: a name or value that no standard knows may be somebody's data."""
     return tuple(
-        Finding(code=found.code, where=found.where, detail=found.detail) for found in refusing[:_MOST]
+        Finding(
+            code=each.code,
+            where=each.where.rpartition(".")[0] if each.code == "unknown-element" else each.where,
+            detail=_QUOTED.sub("what was sent", each.detail),
+        )
+        for each in islice(found, 4 * _MOST)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from baton_chassis.commands import Reply
@@ -9,6 +10,7 @@ from baton_chassis.doors import Answer, Ask, RouteDeclaration, Routes
 from baton_chassis.errors import Fault, Invalid
 from baton_chassis.ids import derived_id
 from baton_formats import fhir
+from baton_formats.findings import ReadResult
 from baton_intake.commands import KeepMessage, KeepRefused, ReceiveMessage, ReceiveReferral
 from baton_intake.domain.artifact import Received
 from baton_intake.fhir.capabilities import capability_statement
@@ -19,6 +21,7 @@ from baton_intake.queries import Queries
 
 BASE = "/fhir/R4"
 _ACCEPTS = (FHIR_JSON, "application/json", "application/fhir+xml", "application/xml", "text/xml")
+_LARGE = 200_000
 _PRODUCES = (FHIR_JSON,)
 _SEND = ("system/ServiceRequest.c", "referrals:write")
 _READ_REQUEST = ("system/ServiceRequest.r", "referrals:read")
@@ -74,7 +77,7 @@ class _Arrival:
     async def taken(self) -> Reply:
         """The reply to whichever command keeps it; raises what the sender is told when it is refused."""
         plain = self._received()
-        result = fhir.read(self._ask.raw, self._media_type)
+        result = await _read(self._ask.raw, self._media_type)
         try:
             understood = understand(result, sender=self._sender, content_key=plain.sha256)
         except Unfit as unfit:
@@ -123,6 +126,13 @@ class _Arrival:
 
     async def _submit(self, command: Any) -> Reply:
         return await self._ask.submit(command, assertion="partner_system")
+
+
+async def _read(body: bytes, media_type: str) -> ReadResult:
+    """What the body says; a large one is read aside, so that others need not wait for it."""
+    if len(body) < _LARGE:
+        return fhir.read(body, media_type)
+    return await asyncio.to_thread(fhir.read, body, media_type)
 
 
 def _refusal(unfit: Unfit) -> Invalid:

@@ -1,5 +1,4 @@
-"""What leaves, rendered from the state at this moment: mails and webhook bodies. No patient data in either.
-"""
+"""What leaves, rendered from the state at this moment: mails and webhook bodies, without patient data."""
 
 from __future__ import annotations
 
@@ -22,8 +21,7 @@ DOCUMENT_DELIVERED = "referral.document"
 
 
 def templates() -> Environment:
-    """The templates of this package: escaped in HTML, and any name that is missing is a defect, not a blank.
-    """
+    """The templates of this package: escaped in HTML, and a name that is missing is a defect, not a blank."""
     return Environment(
         loader=PackageLoader("baton_notification"),
         autoescape=select_autoescape(("html", "html.j2")),

@@ -41,6 +41,10 @@ class WebhookChannel:
         self._client = client
         self._clock = clock
 
+    async def close(self) -> None:
+        """Close idle connections."""
+        await self._client.close()
+
     async def send(
         self,
         url: str,

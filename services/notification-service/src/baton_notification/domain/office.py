@@ -62,7 +62,7 @@ class Office:
     identifiers: tuple[tuple[str, str], ...] = ()
     routes: tuple[Route, ...] = ()
     time_zone: str | None = None
-    preferences: Mapping[str, Any] = _NOTHING
+    preferences: Mapping[str, Any] = field(default_factory=dict)
     paused_at: datetime | None = None
     version: int = 0
     events: list[Any] = field(default_factory=list)

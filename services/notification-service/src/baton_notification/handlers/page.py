@@ -192,8 +192,7 @@ async def _mailed_notices(referral_id: str, office_id: str, work: Work) -> list[
 async def _delivery_of(
     document: DocumentVersion, progress: ReferralProgress, office_id: str, new_id: str, work: Work
 ) -> Delivery:
-    """The delivery that a proof of this version belongs to: one that has got furthest, else one by the page.
-    """
+    """The delivery that a proof of this version belongs to: the one that got furthest, else a new one."""
     sent = await work.select(Delivery, referral_id=progress.id)
     reached = INFORMED | {Status.SENT}
     mine = [

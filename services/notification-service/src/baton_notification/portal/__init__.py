@@ -317,12 +317,15 @@ def _guarded(portal: Portal, handler: Page, *, level: bool) -> Page:
 
 
 def _require_own_page(portal: Portal, ask: Ask[Any]) -> None:
-    """A form of another site is refused by what browsers say of a request's origin; programs say nothing."""
+    """A form of another site is refused by what browsers say of where a request comes from; programs say nothing.
+
+    Under our referrer policy a browser sends ``Origin: null`` even from our own page, so ``Sec-Fetch-Site`` decides
+    where there is one; for browsers too old to send it ``SameSite`` keeps the session at home.
+    """
     site, origin = ask.headers.get("sec-fetch-site"), ask.headers.get("origin")
-    ours = {portal.origin, f"http://{ask.headers.get('host', '')}", f"https://{ask.headers.get('host', '')}"}
-    if (site is not None and site not in ("same-origin", "none")) or (
-        origin is not None and origin not in ours
-    ):
+    host = ask.headers.get("host", "")
+    ours = {portal.origin, f"http://{host}", f"https://{host}", "null", None}
+    if site not in ("same-origin", "none", None) or (site is None and origin not in ours):
         raise Refused("Send this form from its own page.", code="forbidden")
 
 
@@ -332,7 +335,8 @@ def _refusal(portal: Portal, ask: Ask[Any], problem: problems.Problem) -> Answer
         return Answer(
             status=problem.status, body=problem.json(), media_type=problems.MEDIA_TYPE, headers=headers
         )
-    html = portal.pages.problem(problem.type.title, problem.detail or problem.type.explanation)
+    title = _TITLES.get(problem.type.code, "This did not work")
+    html = portal.pages.problem(title, problem.detail or problem.type.explanation)
     return Answer(status=problem.status, body=html, media_type="text/html; charset=utf-8", headers=headers)
 
 
@@ -420,6 +424,14 @@ def origin_of(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 
+
+_TITLES: Final = {
+    "not-found": "There is nothing here",
+    "rate-limited": "Please wait a little",
+    "unauthenticated": "A code is needed first",
+    "busy": "Please try again",
+}
+"""What people read above the reason."""
 
 _EXTENSIONS: Final = {"application/pdf": ".pdf", "text/plain": ".txt", "application/xml": ".xml"}
 _STYLE: Final = (files("baton_notification") / "templates" / "office.css").read_bytes()

@@ -1,0 +1,77 @@
+"""What an office hears, by which route, and what it never hears."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from standardwebhooks.webhooks import Webhook
+
+from baton_contracts import events as contract
+from baton_notification.domain.ladder import Status
+
+
+async def test_a_new_referral_makes_its_office_known_and_tells_it_by_mail(desk: Any) -> None:
+    referral = await desk.refer()
+    await desk.send()
+
+    office = await desk.queries.office("p1", referral.office_id)
+    assert [(route.channel, route.verified_at) for route in office.routes] == [("email", None)]
+    (mail,) = await desk.mails()
+    assert mail["to"] == "front.desk@family-practice.example"
+    assert "FP-2041" in mail["subject"]
+    handle = await desk.handle(referral)
+    assert f"http://service.test/o/{handle}" in mail["text"]
+    assert await desk.types() == ["office.registered.v1", "delivery.sent.v1"]
+
+
+async def test_nothing_is_sent_by_reading_an_event(desk: Any) -> None:
+    await desk.refer()
+
+    assert await desk.mails() == []
+    (delivery,) = await desk.deliveries()
+    assert delivery.status is Status.QUEUED
+
+
+async def test_an_event_read_twice_is_told_once(desk: Any) -> None:
+    referral = await desk.refer()
+    accepted = desk.accepted(referral)
+    envelope = desk.running.envelope(_outgoing(accepted))
+    await desk.running.deliver(envelope, envelope)
+    await desk.send()
+
+    assert len(await desk.mails()) == 2
+
+
+def _outgoing(event: contract.Event) -> Any:
+    from baton_chassis.commands import Outgoing
+
+    return Outgoing(
+        type=event.type.value, topic="referral.events", source=event.stream, subject=event.entity_id,
+        key=event.entity_id, data=event.body(), occurred_at=event.occurred_at,
+    )  # fmt: skip
+
+
+async def test_a_webhook_of_an_office_is_called_with_a_thin_signed_notice(desk: Any, receiver: Any) -> None:
+    referral = await desk.refer()
+    made = await desk.webhook(receiver.url, office_id=referral.office_id)
+    await desk.happen(desk.accepted(referral))
+    await desk.send()
+
+    (seen,) = receiver.seen
+    body = Webhook(made["secret"]).verify(seen.body, seen.headers)
+    assert body["type"] == "referral.status_changed"
+    assert body["data"] | {"event_id": "", "links": {}} == {
+        "referral_id": referral.referral_id,
+        "office_reference": "FP-2041",
+        "stage": "received",
+        "state": "accepted",
+        "previous_state": "received",
+        "event_type": "referral.accepted.v1",
+        "event_id": "",
+        "links": {},
+    }
+    assert body["data"]["links"] == {"page": f"http://service.test/o/{await desk.handle(referral)}"}
+    (delivery,) = await desk.deliveries(channel="webhook")
+    assert delivery.status is Status.DELIVERED
+    assert json.loads(seen.body) == body
