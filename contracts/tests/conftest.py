@@ -12,7 +12,7 @@ settings.load_profile("contracts")
 VECTORS = Path(__file__).parents[2] / ".." / "shared" / "data" / "vectors" / "vectors.tsv"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def contracts_root() -> Path:
     """The folder of this package, where generated files are committed."""
     return Path(__file__).parents[1]

@@ -230,7 +230,8 @@ class OfficePage:
         return None
 
     def fetch(self, document_id: str) -> bytes:
-        """The document, as the signed-in office gets it."""
+        """The document, as the signed-in office gets it once the page shows it."""
+        until(lambda: document_id in [one["id"] for one in self.look()["documents"]], what="the document")
         answer = self.browser.get(f"{self.path}/documents/{document_id}")
         assert answer.status_code == 200, answer.text
         return answer.content

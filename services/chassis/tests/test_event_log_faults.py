@@ -5,6 +5,7 @@ import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -39,7 +40,7 @@ def broker(kafka_of_its_own: KafkaServer) -> Iterator[KafkaServer]:
 async def patient(broker: KafkaServer) -> AsyncIterator[KafkaEventLog]:
     """A log with the usual limits, for preparing and checking."""
     log = KafkaEventLog(KafkaSettings(bootstrap=broker.bootstrap))
-    await log.start()
+    await started(log)
     yield log
     await log.stop()
 
@@ -56,7 +57,7 @@ async def topic(patient: KafkaEventLog) -> str:
 async def log(broker: KafkaServer, topic: str) -> AsyncIterator[KafkaEventLog]:
     """A log with short limits, connected, with the first 100 drafts in it."""
     log = KafkaEventLog(KafkaSettings(bootstrap=broker.bootstrap, times=_HASTY))
-    await log.start()
+    await started(log)
     await relayed(log, [drafts(topic, 100)])
     yield log
     await log.stop()
@@ -65,6 +66,11 @@ async def log(broker: KafkaServer, topic: str) -> AsyncIterator[KafkaEventLog]:
 def drafts(topic: str, count: int, *, first: int = 0) -> list[Draft]:
     """`count` drafts over a few keys; the value is the number, so that order shows."""
     return [Draft(topic, b"key-%d" % (n % _KEYS), b"%d" % n) for n in range(first, first + count)]
+
+
+async def started(log: EventLog) -> None:
+    """Connects, as often as it takes: a broker that was just hurt may still say no."""
+    await _until_available(log.start)
 
 
 async def relayed(
@@ -78,15 +84,15 @@ async def relayed(
     for number, batch in enumerate(batches):
         if hurt and number in hurt:
             running.append(asyncio.create_task(hurt[number]()))
-        await _until_acknowledged(log, batch)
+        await _until_available(partial(log.append, batch))
     await asyncio.gather(*running)
 
 
-async def _until_acknowledged(log: EventLog, batch: Sequence[Draft]) -> None:
+async def _until_available(call: Callable[[], Coroutine[Any, Any, None]]) -> None:
     async with asyncio.timeout(60):
         while True:
             try:
-                return await log.append(batch)
+                return await call()
             except LogUnavailable:
                 await asyncio.sleep(0.05)  # a relay backs off
 
@@ -266,7 +272,7 @@ async def test_a_log_whose_broker_was_away_at_the_start_works_once_it_is_there(
         await log.start()
     await asyncio.to_thread(broker.start)
 
-    await log.start()
+    await started(log)
     await relayed(log, [drafts(topic, 20)])
     await log.stop()
 

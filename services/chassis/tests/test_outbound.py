@@ -203,6 +203,16 @@ async def test_plain_http_and_odd_ports_are_for_listed_hosts_only() -> None:
             await dialler.check("http://example.org:9000/x")
 
 
+@pytest.mark.parametrize("url", ["http://later.example.org/", "https://later.example.org:22/"])
+async def test_a_name_nobody_knows_yet_must_be_plain_https(url: str) -> None:
+    async def lookup(_: str) -> Sequence[str]:
+        raise OSError
+
+    async with client(allow=LOOPBACK, lookup=lookup) as dialler:
+        with pytest.raises(OutboundRefused):
+            await dialler.check(url)
+
+
 @pytest.mark.parametrize("entry", ["10.0.0.0/99", "a b", "http://x", "[", "-x"])
 def test_an_allow_list_with_a_slip_is_refused_whole(entry: str) -> None:
     with pytest.raises(ValueError, match="an entry is"):

@@ -32,8 +32,9 @@ class Following:
             headers.append((b"last-event-id", last_event_id.encode()))
         scope = {
             "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1",
-            "method": "GET", "path": "/v1/events/stream", "raw_path": b"/v1/events/stream", "query_string": b"",
-            "root_path": "", "scheme": "http", "server": ("test", 80), "client": ("test", 1), "headers": headers,
+            "method": "GET", "path": "/v1/events/stream", "raw_path": b"/v1/events/stream",
+            "query_string": b"", "root_path": "", "scheme": "http", "headers": headers,
+            "server": ("test", 80), "client": ("test", 1),
         }  # fmt: skip
         self.done = asyncio.ensure_future(console.service.app()(scope, self._receive, self._send))
 

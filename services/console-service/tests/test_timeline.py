@@ -30,7 +30,8 @@ async def test_every_step_shows_where_it_left_the_referral(console: Harness, tel
         items = (await client.get(f"/v1/timelines/{ID}")).json()["items"]
 
     assert [item["state"] for item in items] == [
-        "received", "received", "accepted", "scheduled", "seen", "seen", "seen", "notes_sent", "care_returned",
+        "received", "received", "accepted", "scheduled", "seen", "seen", "seen", "notes_sent",
+        "care_returned",
     ]  # fmt: skip
     assert [item["kind"] for item in items][:7] == [
         "fact", "notice", "fact", "fact", "fact", "document", "delivery",

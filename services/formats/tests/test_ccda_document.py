@@ -298,6 +298,25 @@ def test_a_program_as_author_gives_way_to_the_person_who_signed(clinical_documen
     assert "author-is-software" in codes(result)
 
 
+def test_a_relative_as_author_gives_way_to_the_clinician_who_signed(clinical_document: Make) -> None:
+    author = (
+        '<author><assignedAuthor><telecom value="555-0100 1234"/><assignedPerson><name><given>Bea</given>'
+        "<family>Testperson</family></name></assignedPerson></assignedAuthor></author>"
+    )
+    signed = (
+        "<legalAuthenticator><assignedEntity><assignedPerson><name><family>Signer</family></name>"
+        "</assignedPerson></assignedEntity></legalAuthenticator>"
+    )
+    telecom = '<telecom value="tel:+1 (555) 0100-1234"/>'
+    result = read(clinical_document(author=author, more=signed, telecom=telecom))
+    found = referral(result)
+    assert found is not None
+    assert found.referrer is not None
+    assert found.referrer.practitioner is not None
+    assert found.referrer.practitioner.names[0].family == "Signer"
+    assert "author-is-private" in codes(result)
+
+
 def test_the_visit_and_those_who_took_part_are_read(clinical_document: Make) -> None:
     more = (
         '<documentationOf><serviceEvent><performer typeCode="PRF"><functionCode code="PCP"/><assignedEntity>'

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -212,6 +213,37 @@ def test_segments_are_counted_as_hapi_counts_them_wherever_it_reads_the_message(
     ]
     assert sum(1 for one in read_by_hapi if one["generic"]["ok"]) >= 138
     assert wrong == []
+
+
+_MSH = b"MSH|^~\\&|A|SAMPLE|B|C|20260302||%s|M1|P|2.5.1\rPID|1||42^^^SAMPLE^MR||Testperson^Ada\r"
+_ATTRIBUTES = b" ".join(b'a%d="1"' % number for number in range(60_000))
+_FLOODS = {
+    "escapes": _MSH % b"ORU^R01" + b"OBR|1\rOBX|1|TX|1||" + b"\\X41\\" * 100_000 + b"\r",
+    "half an escape": _MSH % b"ORU^R01" + b"OBR|1\rOBX|1|TX|1||" + b"\\X" * 200_000 + b"\r",
+    "repetitions": _MSH % b"ADT^A04" + b"PID|1||" + b"42^^^SAMPLE~" * 40_000 + b"\r",
+    "segments": _MSH % b"SIU^S12" + b"SCH|1^A|2^B\r" + b"RGS|1\rAIS|1||x^y|202601010900\r" * 10_000,
+    "headers": b"MSH|^~\\&|\r" * 40_000,
+    "lines before a message": b"junk\r" * 100_000 + _MSH % b"ADT^A04",
+    "brackets": b"[" * 500_000,
+    "objects": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    "extensions": b'{"resourceType":"Patient"' + b',"extension":[{"url":"u"' * 15_000 + b"}]" * 15_000 + b"}",
+    "entries": b'{"resourceType":"Bundle","type":"collection","entry":['
+    + b'{"fullUrl":"urn:uuid:1","resource":{"resourceType":"Patient","id":"p"}},' * 6_000
+    + b'{"resource":{"resourceType":"Patient"}}]}',
+    "quotes": b'{"resourceType":"Patient","id":"' + b'\\"' * 200_000,
+    "attributes in FHIR": b'<Patient xmlns="http://hl7.org/fhir" ' + _ATTRIBUTES + b"/>",
+    "attributes in C-CDA": b'<ClinicalDocument xmlns="urn:hl7-org:v3" ' + _ATTRIBUTES + b"/>",
+    "elements in C-CDA": b'<ClinicalDocument xmlns="urn:hl7-org:v3">'
+    + b"<author/>" * 60_000
+    + b"</ClinicalDocument>",
+}
+
+
+@pytest.mark.parametrize("name", sorted(_FLOODS))
+def test_a_flood_of_half_a_megabyte_ends_within_a_second(name: str) -> None:
+    started = time.process_time()
+    read(_FLOODS[name])
+    assert time.process_time() - started < 1
 
 
 _SEEDS = {

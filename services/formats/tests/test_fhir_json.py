@@ -98,7 +98,7 @@ def test_many_repeated_keys_cost_no_more_than_the_first_few() -> None:
     assert refused_in(body) < 1
 
 
-_TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
+_TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
 
 
 @given(
@@ -146,7 +146,7 @@ def test_decimals_keep_every_digit() -> None:
 
 
 def test_a_number_where_a_text_belongs_keeps_its_digits() -> None:
-    body = b'{"resourceType": "Patient", "identifier": [{"system": "urn:x:mrn", "value": 12345678901234567890123}]}'
+    body = b'{"resourceType": "Patient", "identifier": [{"value": 12345678901234567890123}]}'
     (patient,) = fhir.read(body).facts
     assert patient.identifiers[0].value == "12345678901234567890123"  # type: ignore[union-attr]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from baton_formats import fhir
 from baton_formats.facts import (
+    FACT_TYPES,
     Acknowledgement,
     Appointment,
     Arrival,
@@ -703,7 +706,49 @@ def test_a_profile_is_known_by_what_it_names(mark: str, profile: str) -> None:
 
 _KEYS = st.sampled_from(
     tuple(
-        ["resourceType", "id", "meta", "type", "entry", "resource", "fullUrl", "contained", "status", "intent", "subject", "reference", "identifier", "system", "value", "name", "family", "given", "participant", "actor", "start", "end", "period", "extension", "url", "valueString", "code", "coding", "text", "div", "section", "content", "attachment", "data", "focus", "requester", "practitioner", "organization", "note", "parameter", "part"]
+        [
+            "resourceType",
+            "id",
+            "meta",
+            "type",
+            "entry",
+            "resource",
+            "fullUrl",
+            "contained",
+            "status",
+            "intent",
+            "subject",
+            "reference",
+            "identifier",
+            "system",
+            "value",
+            "name",
+            "family",
+            "given",
+            "participant",
+            "actor",
+            "start",
+            "end",
+            "period",
+            "extension",
+            "url",
+            "valueString",
+            "code",
+            "coding",
+            "text",
+            "div",
+            "section",
+            "content",
+            "attachment",
+            "data",
+            "focus",
+            "requester",
+            "practitioner",
+            "organization",
+            "note",
+            "parameter",
+            "part",
+        ]
     )
 )
 _VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -756,3 +801,57 @@ def test_no_shape_of_resource_stops_the_reader(kind: str, members: Json, other: 
             continue
         result = fhir.read(text)
         assert result.outcome is not Outcome.REFUSED or result.reason
+
+
+# ---- the answer of a door ----------------------------------------------------------------------------------
+
+
+def outcome(result: ReadResult) -> list[Json]:
+    issues: list[Json] = json.loads(fhir.outcome_of(result))["issue"]
+    return issues
+
+
+def test_a_refusing_finding_is_an_error_at_its_path_before_all_warnings() -> None:
+    first, second = outcome(read(request(PatientInstruction="rest", status="activated")))
+    assert (first["severity"], first["code"], first["expression"]) == (
+        "error",
+        "code-invalid",
+        ["ServiceRequest.status"],
+    )
+    assert (second["severity"], second["code"]) == ("warning", "structure")
+
+
+def test_a_refusal_is_an_error_with_line_and_column() -> None:
+    (issue,) = outcome(fhir.read(b'{"resourceType": "Patient",,}'))
+    assert (issue["severity"], issue["code"]) == ("error", "structure")
+    assert "line 1 column" in issue["diagnostics"]
+    (other,) = outcome(fhir.read(b"17"))
+    assert other["severity"] == "error"
+
+
+def test_what_is_well_is_said_to_be_well() -> None:
+    assert [issue["severity"] for issue in outcome(read(ADA))] == ["information"]
+
+
+# ---- the declarations --------------------------------------------------------------------------------------
+
+
+def test_every_declared_finding_is_explained() -> None:
+    declared = {code for table in fhir.MAPPINGS for row in table.fields for code in row.findings}
+    assert declared <= set(fhir.DETAILS)
+
+
+def test_every_declared_field_is_one_of_its_fact_and_has_a_reader() -> None:
+    kinds = {kind.kind: {f.name for f in dataclasses.fields(kind)} for kind in FACT_TYPES}
+    for table in fhir.MAPPINGS:
+        targets = [row.target for row in table.fields]
+        assert len(targets) == len(set(targets)), table.message
+        assert set(targets) <= kinds[table.fact], table.message
+        assert all(row.read is not None and row.meaning and row.path for row in table.fields)
+
+
+def test_every_finding_of_the_published_files_is_explained(samples: Path) -> None:
+    for path in sorted(samples.glob("fhir-*/**/*.json")):
+        result = fhir.read(path.read_bytes())
+        if result.outcome is not Outcome.REFUSED:
+            assert {one.code for one in result.all_findings} <= set(fhir.DETAILS), path.name

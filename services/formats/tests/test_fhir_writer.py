@@ -425,6 +425,53 @@ def test_the_bser_vectors_are_told_as_published(samples: Path) -> None:
     assert told >= 30
 
 
+_SHOWN = {
+    "TASK-09": ("plain", "cancelled"),
+    "TASK-13": ("plain", "scheduled"),
+    "TASK-14": ("plain", "notes_sent"),
+    "SD-03": ("sdohcc", "accepted"),
+    "SD-07": ("sdohcc", "scheduled"),
+    "SD-08": ("sdohcc", "on_hold_after_accept"),
+    "SD-09": ("sdohcc", "notes_sent"),
+    "SD-12": ("sdohcc", "scheduled"),
+    "SD-13B": ("sdohcc", "withdrawn"),
+    "SD-14": ("sdohcc", "expired"),
+    "SD-17": ("sdohcc", "declined"),
+    "SD-N1": ("sdohcc", "declined_after_accept"),
+    "SD-N2": ("sdohcc", "info_requested"),
+    "COW-01": ("cow", "received"),
+    "COW-03": ("cow", "info_requested"),
+    "COW-04": ("cow", "info_requested_after_accept"),
+    "COW-05": ("cow", "accepted"),
+    "COW-06": ("cow", "scheduled"),
+    "COW-07": ("cow", "seen"),
+    "COW-14": ("cow", "declined"),
+    "COW-17": ("cow", "declined_after_accept"),
+    "COW-21": ("cow", "notes_sent"),
+    "CA-07": ("ca-erec", "received"),
+    "CA-09": ("ca-erec", "scheduled"),
+    "CA-10": ("ca-erec", "withdrawn"),
+    "CA-11": ("ca-erec", "declined_after_accept"),
+    "AB-G": ("ca-erec", "declined"),
+}
+"""Which moment, told to which partner, a published vector shows."""
+
+
+@pytest.mark.parametrize("vector", _SHOWN)
+def test_the_other_vectors_are_told_as_published(samples: Path, vector: str) -> None:
+    lines = (samples / "vectors/vectors.tsv").read_text(encoding="utf-8").splitlines()
+    row = next(row for row in csv.DictReader(lines, delimiter="\t") if row["vector_id"] == vector)
+    expected = _TASK.match(row["expected_outbound"])
+    assert expected is not None
+    profile, moment = _SHOWN[vector]
+    telling = fhir.tell(moment, profile=profile)
+    assert telling is not None
+    assert telling.status == expected.group(1)
+    if expected.group(2):
+        assert telling.business_status is not None
+        assert telling.business_status.code == expected.group(2)
+
+
 # ---- any fact ----------------------------------------------------------------------------------------------
 
 _WORDS = st.text(

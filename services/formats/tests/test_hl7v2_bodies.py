@@ -1,4 +1,4 @@
-"""A body of bytes is a stream of messages: wrappers, junk and line ends lose no segment and drop no message."""
+"""A body is a stream of messages: wrappers, junk and line ends lose no segment and drop no message."""
 
 import pytest
 

@@ -142,7 +142,7 @@ def test_misordered_and_missing_segments_change_nothing_but_findings() -> None:
     [
         ("OMG^O19", "NW", "new", "active"),
         ("OMG^O19", "CA", "cancel", "revoked"),
-        ("OSU^O51", "SC|R-1||||IP", "accept", "active"),
+        ("OSU^O51", "SR|R-1|||IP", "accept", "active"),
         ("OSU^O51", "SC|R-1|||CA", "decline", None),
         ("OSU^O51", "SC|R-1|||IP", "accept", "active"),
         ("OSU^O51", "CA|R-1", "cancel", "revoked"),
@@ -153,9 +153,6 @@ def test_misordered_and_missing_segments_change_nothing_but_findings() -> None:
 def test_an_order_says_by_control_and_status_what_happened(
     kind: str, orc: str, action: str, status: str | None
 ) -> None:
-    fields = orc.split("|")
-    if len(fields) > 5:  # the status belongs into ORC-5
-        orc = "|".join([*fields[:2], "", "", fields[5]])
     fact = referral(kind, f"ORC|{orc}", PID)
     assert (fact.action, fact.status) == (action, status)
 

@@ -1,4 +1,4 @@
-"""Separators are read from the message, escapes are resolved once, and character sets are believed by the bytes."""
+"""Separators are read from MSH, escapes resolved once, character sets believed by the bytes."""
 
 import time
 
@@ -148,7 +148,8 @@ def test_a_message_in_one_charset_does_not_spoil_its_neighbour() -> None:
 
 
 def test_hex_escapes_are_read_in_the_charset_of_the_message() -> None:
-    body = b"MSH|^~\\&|A|B|C|D|20260101||MDM^T02|1|P|2.5||||||8859/1\rPID|1||1^^^X||M\xfcller\rTXA|1|CN\rOBX|1|TX|||\\XFC\\\r"
+    head = b"MSH|^~\\&|A|B|C|D|20260101||MDM^T02|1|P|2.5||||||8859/1\r"
+    body = head + b"PID|1||1^^^X||M\xfcller\rTXA|1|CN\rOBX|1|TX|||\\XFC\\\r"
     (message,) = read(body).messages
     assert message.facts[0].kind == "document"
     assert getattr(message.facts[0], "text", None) == "ü"

@@ -1,4 +1,4 @@
-"""MLLP frames come out whole however the network cuts them, and everything else is rejected where it can be seen."""
+"""MLLP frames come out whole however the network cuts them; all else is rejected where it can be seen."""
 
 from itertools import pairwise
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult
 
 from baton_chassis.clock import FixedClock
@@ -42,16 +41,31 @@ class Inbox:
         return "250 OK"
 
 
-@contextmanager
-def smtp(inbox: Inbox, **options: Any) -> Iterator[int]:
+@asynccontextmanager
+async def smtp(inbox: Inbox, **options: Any) -> AsyncIterator[int]:
     """A server on loopback; gives its port."""
-    controller = Controller(inbox, hostname="127.0.0.1", port=0, **options)
-    controller.start()
+    loop = asyncio.get_running_loop()
+    listening = await loop.create_server(
+        lambda: SMTP(inbox, hostname="mail.test", loop=loop, **options), "127.0.0.1", 0
+    )
     try:
-        assert controller.server is not None
-        yield controller.server.sockets[0].getsockname()[1]
+        yield listening.sockets[0].getsockname()[1]
     finally:
-        controller.stop()
+        listening.close()
+
+
+@asynccontextmanager
+async def listening_in_silence() -> AsyncIterator[int]:
+    """A server that takes connections and never says a word."""
+    held: list[asyncio.StreamWriter] = []
+    listening = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
+    try:
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        listening.close()
+        for writer in held:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in held), return_exceptions=True)
 
 
 def mail(**said: str) -> Mail:
@@ -71,13 +85,13 @@ def server(port: int, *, user: str = "", query: str = "") -> SmtpServer:
 
 async def test_a_mail_goes_out_as_text_and_html_with_headers_of_ours() -> None:
     inbox = Inbox()
-    with smtp(inbox) as port:
+    async with smtp(inbox) as port:
         result = await server(port).send("p1", mail())
 
     assert (result.verdict, result.outcome, result.code) == (Verdict.TAKEN, "accepted", "250")
     (message,) = inbox.messages
     assert message["To"] == "desk@office.example"
-    assert message["From"] == '"Heart Demo Practice" <updates@practice.example>'
+    assert message["From"] == "Heart Demo Practice <updates@practice.example>"
     assert message["Message-ID"] == "<d1@practice.example>"
     assert message["Auto-Submitted"] == "auto-generated"
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
@@ -93,13 +107,13 @@ async def test_a_mail_goes_out_as_text_and_html_with_headers_of_ours() -> None:
     ],
 )
 async def test_what_the_server_says_of_the_receiver_decides(answer: str, verdict: Verdict) -> None:
-    with smtp(Inbox(answer)) as port:
+    async with smtp(Inbox(answer)) as port:
         result = await server(port).send("p1", mail())
     assert (result.verdict, result.code) == (verdict, answer[:3])
 
 
 async def test_a_server_that_is_not_there_is_tried_again() -> None:
-    with smtp(Inbox()) as port:
+    async with smtp(Inbox()) as port:
         pass
     result = await server(port).send("p1", mail())
     assert (result.verdict, result.outcome) == (Verdict.LATER, "connect-failed")
@@ -107,10 +121,8 @@ async def test_a_server_that_is_not_there_is_tried_again() -> None:
 
 async def test_a_server_that_says_nothing_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("baton_notification.channels.mail.TOTAL_SECONDS", 0.2)
-    silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
-    port = silent.sockets[0].getsockname()[1]
-    result = await server(port).send("p1", mail())
-    silent.close()
+    async with listening_in_silence() as port:
+        result = await server(port).send("p1", mail())
     assert (result.verdict, result.outcome) == (Verdict.LATER, "timeout")
 
 
@@ -122,7 +134,7 @@ async def test_credentials_are_not_said_to_a_server_without_tls() -> None:
         return AuthResult(success=True)
 
     inbox = Inbox()
-    with smtp(inbox, authenticator=note, auth_require_tls=False) as port:
+    async with smtp(inbox, authenticator=note, auth_require_tls=False) as port:
         result = await server(port, user="clerk:secret@").send("p1", mail())
     assert result.verdict is not Verdict.TAKEN
     assert (told, inbox.messages) == ([], [])
@@ -131,8 +143,9 @@ async def test_credentials_are_not_said_to_a_server_without_tls() -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        "a@b,c@d", '"x y"@office.example', "desk@localhost", "desk@office.local", "Desk <desk@office.example>",
-        "desk@office.example\r\nBcc: x@evil.example", "desk@[127.0.0.1]", "dësk@office.example", "desk@оffice.example",
+        "a@b,c@d", '"x y"@office.example', "desk@localhost", "desk@office.local",
+        "Desk <desk@office.example>", "desk@office.example\r\nBcc: x@evil.example", "desk@[127.0.0.1]",
+        "dësk@office.example", "desk@оffice.example",
         "desk", "@office.example", "", "desk@office.example;other@office.example", "desk@office..example",
     ],
 )  # fmt: skip
@@ -153,6 +166,6 @@ def test_anything_but_one_plain_mailbox_is_refused(address: str) -> None:
 )
 async def test_a_line_break_in_a_header_stops_the_mail(said: dict[str, str]) -> None:
     inbox = Inbox()
-    with smtp(inbox) as port:
+    async with smtp(inbox) as port:
         result = await server(port).send("p1", mail(**said))
     assert (result.verdict, result.outcome, inbox.messages) == (Verdict.NEVER, "bad-address", [])

@@ -220,7 +220,7 @@ class OutboundClient:
             async with asyncio.timeout(self._limits.connect_seconds):
                 await self.addresses(target.host, target.port)
         except (OSError, TimeoutError):
-            return
+            self._require_plain_https(target)
 
     async def send(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", keep: int = 4096
@@ -283,15 +283,22 @@ class OutboundClient:
         return target
 
     def _admit_form(self, target: _Target) -> None:
-        """What can be said before the name is resolved."""
+        """What can be said before the name is resolved: an unlisted name passes with another scheme or port
+        only if its addresses may turn out to lie in a listed network.
+        """
         if target.literal is not None:
             self._admit(target.literal, host=target.host, port=target.port)
-        listed = self._allow.host(target.host)
-        exempt = listed or (target.literal is not None and self._allow.address(target.literal))
-        plain = target.url.scheme == "http"
-        if plain and not exempt and (not self._allow.networks or target.port in self._limits.ports):
+            if self._allow.address(target.literal):
+                return
+        if target.literal is not None or not self._allow.networks or target.port in self._limits.ports:
+            self._require_plain_https(target)
+
+    def _require_plain_https(self, target: _Target) -> None:
+        if self._allow.host(target.host):
+            return
+        if target.url.scheme == "http":
             raise OutboundRefused("scheme-not-allowed", "Use an https URL.")
-        if target.port not in self._limits.ports and not exempt and not self._allow.networks:
+        if target.port not in self._limits.ports:
             raise _port_refused()
 
     def _admit(self, address: Address, *, host: str, port: int) -> None:

@@ -7,7 +7,7 @@ from baton_formats.ccda.attachments import plain_text
 from baton_formats.ccda.datatypes import concept, identifier, identifiers, period, template_ids, time
 from baton_formats.ccda.document import Node
 from baton_formats.ccda.doubts import Doubts
-from baton_formats.ccda.people import PATIENT, is_person, organization, party
+from baton_formats.ccda.people import PATIENT, is_person, is_private, organization, party
 from baton_formats.declaration import FieldMapping, MessageMapping
 from baton_formats.facts import (
     Attachment,
@@ -229,7 +229,12 @@ DOCUMENT: Final = MessageMapping(
             "authors",
             "Who wrote it, persons and programs",
             "author/assignedAuthor",
-            findings=("author-is-software", "document-without-author", "author-time-differs"),
+            findings=(
+                "author-is-software",
+                "author-is-private",
+                "document-without-author",
+                "author-time-differs",
+            ),
             read=lambda head: head.authors,
         ),
         FieldMapping(
@@ -379,12 +384,13 @@ def _is_loinc(code: str) -> bool:
 
 
 def _referrer(head: Head) -> Party | None:
-    """A person who wrote it before who signed it before any office or program that wrote it."""
+    """A clinician who wrote it before who signed it before a relative, office or program that wrote it."""
     named = _referrer_named(head)
     if named is not None:
         return named
     persons = [one for one in (*head.authors, head.signer) if one is not None and is_person(one)]
-    return next(iter(persons), None) or next(iter(head.authors), None)
+    clinicians = [one for one in persons if not is_private(one, head.patient)]
+    return next(iter((*clinicians, *persons, *head.authors)), None)
 
 
 REFERRAL: Final = MessageMapping(

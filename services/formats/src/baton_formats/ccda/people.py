@@ -14,7 +14,7 @@ from baton_formats.ccda.datatypes import (
 from baton_formats.ccda.document import Node
 from baton_formats.ccda.doubts import Doubts
 from baton_formats.declaration import FieldMapping, MessageMapping
-from baton_formats.facts import Concept, Organization, PartialTime, Party, Patient, Practitioner
+from baton_formats.facts import Concept, ContactPoint, Organization, PartialTime, Party, Patient, Practitioner
 from baton_formats.findings import Format
 
 _GENDERS: Final = {"M": "male", "F": "female", "UN": "other"}
@@ -78,6 +78,27 @@ def _device(entity: Node) -> str | None:
 def is_person(found: Party) -> bool:
     """Whether a party is a human being with a name."""
     return found.practitioner is not None and bool(found.practitioner.names)
+
+
+_ROLE_CODES: Final = "urn:oid:2.16.840.1.113883.5.111"  # RoleCode of HL7 V3: ONESELF, MTH, SPS and so on
+_PHONE_DIGITS: Final = 7
+
+
+def is_private(found: Party, person: Patient | None) -> bool:
+    """Whether an author seems to be the patient or a relative: by the code, or by the patient's own phone."""
+    author = found.practitioner
+    if author is None:
+        return False
+    if any(coding.system == _ROLE_CODES for one in author.specialties for coding in one.codings):
+        return True
+    return person is not None and bool(_phones(author.telecom) & _phones(person.telecom))
+
+
+def _phones(points: tuple[ContactPoint, ...]) -> set[str]:
+    digits = (
+        "".join(mark for mark in one.value or "" if mark.isdigit()) for one in points if one.system == "phone"
+    )
+    return {number[-10:] for number in digits if len(number) >= _PHONE_DIGITS}
 
 
 def _gender(role: Node, doubts: Doubts) -> str | None:

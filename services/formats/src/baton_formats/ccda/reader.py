@@ -12,7 +12,7 @@ from baton_formats.ccda.datatypes import concept, identifiers, template_ids, tim
 from baton_formats.ccda.document import HL7, Media, Node, Outside, SectionDraft, Shelf, named
 from baton_formats.ccda.doubts import Doubts
 from baton_formats.ccda.fields import DOCUMENT, REFERRAL, REFERRAL_NOTE, Head, asks, custodian, values
-from baton_formats.ccda.people import is_person, party, patient
+from baton_formats.ccda.people import is_person, is_private, party, patient
 from baton_formats.ccda.reasons import REASON_CODE, REASON_TEMPLATE, is_stated
 from baton_formats.ccda.safe_xml import XmlRefused, XmlReport, stream
 from baton_formats.facts import (
@@ -140,12 +140,13 @@ def _refusal(head: Head, report: XmlReport) -> str | None:
 
 def _head(root: Node, shelf: Shelf, sha256: str, doubts: Doubts) -> Head:
     sections = tuple(_section(draft, doubts) for draft in shelf.sections)
+    person = _patient(root, doubts)
     return Head(
         root=root,
         doubts=doubts,
         sha256=sha256,
-        patient=_patient(root, doubts),
-        authors=_authors(root, doubts),
+        patient=person,
+        authors=_authors(root, person, doubts),
         signer=_signer(root, doubts),
         recipients=_parties(root.all("informationRecipient/intendedRecipient"), doubts),
         sections=sections,
@@ -165,8 +166,10 @@ def _parties(nodes: list[Node], doubts: Doubts) -> tuple[Party, ...]:
     return tuple(found for node in nodes if (found := party(node, doubts)) is not None)
 
 
-def _authors(root: Node, doubts: Doubts) -> tuple[Party, ...]:
+def _authors(root: Node, person: Patient | None, doubts: Doubts) -> tuple[Party, ...]:
     found = _parties(root.all("author/assignedAuthor"), doubts)
+    if any(is_private(one, person) for one in found):
+        doubts.add("author-is-private", "/ClinicalDocument/author[1]")
     if not found:
         doubts.add("document-without-author", "/ClinicalDocument/author[1]")
     elif not any(is_person(one) for one in found):
@@ -176,9 +179,9 @@ def _authors(root: Node, doubts: Doubts) -> tuple[Party, ...]:
 
 
 def _compare_times(root: Node, doubts: Doubts) -> None:
-    written, node = root.first("effectiveTime"), root.first("author/time")
-    years = [(one.get("value") or "")[:4] for one in (written, node) if one is not None]
-    if len(years) == 2 and all(year.isascii() and year.isdigit() for year in years) and years[0] != years[1]:
+    times = ((root.value_at(path, "value") or "")[:4] for path in ("effectiveTime", "author/time"))
+    years = [int(year) for year in times if re.fullmatch("[0-9]{4}", year)]
+    if len(years) == 2 and abs(years[0] - years[1]) > 1:
         doubts.add("author-time-differs", "/ClinicalDocument/author[1]/time[1]")
 
 

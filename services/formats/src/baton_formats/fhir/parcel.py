@@ -27,7 +27,7 @@ def content_id(content: bytes) -> str:
 class Parcel:
     """The resources written so far, each once, with the references to them and what could not be written.
 
-    ``write`` turns one fact into one resource; ``contained`` gives local ids, for resources inside of another.
+    ``write`` turns one fact into one resource; ``contained`` gives local ids, for resources inside another.
     """
 
     def __init__(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from baton_formats.facts import Fact
 from baton_formats.fhir import documents, messages, parameters, people, requests, schedule
 from baton_formats.fhir.body import Body
-from baton_formats.fhir.profiles import Profile, profile_for
+from baton_formats.fhir.profiles import PLAIN, Profile, profile_for
 from baton_formats.fhir.resource_types import KNOWN_TYPES, STU3_ONLY
 from baton_formats.fhir.strict_json import NotJson, Parsed, exact, parse
 from baton_formats.fhir.tree import Node
@@ -143,32 +143,38 @@ def _no_resource(value: Any) -> str | None:
     return None
 
 
+_LOOKED_AT = 40
+"""Resources whose profiles and numbers are looked at to know the partner."""
+
+
 def _profile(body: Body) -> Profile:
-    """The partner profile, from the profiles, codes and numbers the first resources name."""
-    marks: list[str] = []
-    for node in body.nodes[:40]:
-        meta = node.value.get("meta")
-        profiles = meta.get("profile") if isinstance(meta, dict) else None
-        marks.extend(p for p in profiles if isinstance(p, str)) if isinstance(profiles, list) else None
-        event = node.value.get("eventCoding")
-        if isinstance(event, dict) and isinstance(event.get("system"), str):
-            marks.append(event["system"])
-        for number in node.value["identifier"] if isinstance(node.value.get("identifier"), list) else ():
-            if isinstance(number, dict) and isinstance(number.get("system"), str):
-                marks.append(number["system"])
-    return profile_for(marks)
+    """The partner profile, from the profiles, events and numbers the first resources name."""
+    marks = [mark for node in body.nodes[:_LOOKED_AT] for mark in _marks(node.value)]
+    return profile_for(marks) if marks else PLAIN
+
+
+def _marks(resource: dict[str, Any]) -> Iterator[str]:
+    yield from _profiles(resource)
+    event, numbers = resource.get("eventCoding"), resource.get("identifier")
+    for held in (event, *(numbers if isinstance(numbers, list) else ())):
+        if isinstance(held, dict) and isinstance(held.get("system"), str):
+            yield held["system"]
+
+
+def _profiles(resource: dict[str, Any]) -> Iterator[str]:
+    meta = resource.get("meta")
+    profiles = meta.get("profile") if isinstance(meta, dict) else None
+    for profile in profiles if isinstance(profiles, list) else ():
+        if isinstance(profile, str):
+            yield profile
 
 
 def _version(body: Body) -> str:
     """Which release the body is written in, by what only one release has."""
     if any(node.value.get("resourceType") in STU3_ONLY for node in body.nodes):
         return "3.0"
-    for node in body.nodes[:40]:
-        meta = node.value.get("meta")
-        profiles = meta.get("profile") if isinstance(meta, dict) else None
-        if isinstance(profiles, list) and any(isinstance(p, str) and "/STU3/" in p for p in profiles):
-            return "3.0"
-    return "4.0"
+    said = (profile for node in body.nodes[:_LOOKED_AT] for profile in _profiles(node.value))
+    return "3.0" if any("/STU3/" in profile for profile in said) else "4.0"
 
 
 def _message(body: Body) -> Message:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from baton_formats.declaration import FieldMapping, MessageMapping
@@ -25,7 +26,7 @@ class Table(Generic[F]):
         self,
         resource: str,
         fact: type[F],
-        *rows: FieldMapping,
+        *rows: Row,
         source: str,
         notes: tuple[str, ...] = (),
     ) -> None:
@@ -36,7 +37,7 @@ class Table(Generic[F]):
         self._notes = notes
         known = ELEMENTS.get(resource.split(" ")[0].rstrip(","))
         self._known = COMMON | known if known is not None else None
-        self._runs = tuple((row.target, _elements(row), row.read) for row in rows if row.read is not None)
+        self._runs = tuple((row.target, row.elements, row.read) for row in rows if row.read is not None)
 
     def read(self, node: Node) -> F:
         """The fact, with doubts noted on the way. Never raises for content."""
@@ -68,6 +69,13 @@ class Table(Generic[F]):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Row(FieldMapping):
+    """A declared field with the elements without which there is nothing to read; None reads always."""
+
+    elements: frozenset[str] | None = field(default=None, compare=False, repr=False)
+
+
 def row(
     target: str,
     meaning: str,
@@ -77,25 +85,18 @@ def row(
     also: tuple[str, ...] = (),
     findings: tuple[str, ...] = (),
     needs: str | None = None,
-) -> FieldMapping:
+) -> Row:
     """One row. ``needs`` lists the elements without which there is nothing to read.
 
     By default that is the first step of ``path``, or nothing if there are places in ``also``. Empty: always
-    read."""
-    declared = FieldMapping(target, meaning, path, also, findings, read)
+    read.
+    """
     if needs is not None:
-        _NEEDS[id(declared)] = (declared, frozenset(needs.split()) or None)
-    return declared
-
-
-_NEEDS: dict[int, tuple[FieldMapping, frozenset[str] | None]] = {}
-
-
-def _elements(declared: FieldMapping) -> frozenset[str] | None:
-    if id(declared) in _NEEDS:
-        return _NEEDS[id(declared)][1]
-    first = declared.path.split(".", 2)[1].split("[")[0].split(" ")[0]
-    return None if declared.also else frozenset({first})
+        elements = frozenset(needs.split()) or None
+    else:
+        first = path.split(".", 2)[1].split("[")[0].split(" ")[0]
+        elements = None if also else frozenset({first})
+    return Row(target, meaning, path, also, findings, read, elements)
 
 
 def text(name: str) -> Read:

@@ -102,7 +102,8 @@ def _resource(element: etree._Element, depth: int) -> Resource:
 def _members(element: etree._Element, depth: int) -> Resource:
     if depth > MAX_DEPTH:
         raise NotFhirXml("too-deep", f"elements are nested more than {MAX_DEPTH} levels deep")
-    members: Resource = {name: text for name, text in element.attrib.items() if name in ("id", "url")}
+    # Asked for by name: lxml lists the attributes of an element in quadratic time.
+    members: Resource = {name: text for name in ("id", "url") if (text := element.get(name)) is not None}
     for child in element:
         if isinstance(child.tag, str):
             _add(members, child, depth + 1)

@@ -193,7 +193,7 @@ class MessageWriter:
         expiry = encode.time(number.period.end) if number.period else ""
         parts = (
             encode.text(number.value),
-            encode.text(number.type or "LN"),
+            encode.text(number.type),
             encode.text(number.authority or number.system),
             expiry,
         )

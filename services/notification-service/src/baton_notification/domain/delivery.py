@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from baton_notification.domain.ladder import ENDS, INFORMED, UNSENT, Status, follows
+from baton_notification.domain.ladder import ENDS, UNSENT, Status, follows
 from baton_notification.domain.refusals import NotPossibleNow
 from baton_notification.domain.schedule import pause_before
 
@@ -154,7 +154,7 @@ class Delivery:
             self._climb(Status.SENT, attempt)
         elif verdict is Verdict.PROVEN:
             self._climb(Status.DELIVERED, attempt, proof=proof)
-        elif current and self.status not in INFORMED | {Status.SENT}:
+        elif current and self.unsent:
             self._failed(attempt, verdict, chance, wish)
         elif current:
             self._rest()

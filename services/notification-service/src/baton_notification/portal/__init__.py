@@ -317,10 +317,11 @@ def _guarded(portal: Portal, handler: Page, *, level: bool) -> Page:
 
 
 def _require_own_page(portal: Portal, ask: Ask[Any]) -> None:
-    """A form of another site is refused by what browsers say of where a request comes from; programs say nothing.
+    """A form of another site is refused by what browsers say of where a request comes from; programs say
+    nothing.
 
-    Under our referrer policy a browser sends ``Origin: null`` even from our own page, so ``Sec-Fetch-Site`` decides
-    where there is one; for browsers too old to send it ``SameSite`` keeps the session at home.
+    Under our referrer policy a browser sends ``Origin: null`` even from our own page, so ``Sec-Fetch-Site``
+    decides where there is one; for browsers too old to send it ``SameSite`` keeps the session at home.
     """
     site, origin = ask.headers.get("sec-fetch-site"), ask.headers.get("origin")
     host = ask.headers.get("host", "")
