@@ -169,19 +169,29 @@ class Installation:
         return asyncio.run(verify_installation(ChassisSettings.read(data_dir=self.folder), patience=patience))
 
 
-@pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Callable[..., Installation]]:
-    """Makes installations that are not started; whatever still runs after the test is stopped."""
+def _making(folder: Path) -> Iterator[Callable[..., Installation]]:
     made: list[Installation] = []
 
     def make(name: str = "node", *, mode: str = "embedded", **environment: str) -> Installation:
-        one = Installation(tmp_path / name, mode=mode, environment=environment)
+        one = Installation(folder / name, mode=mode, environment=environment)
         made.append(one)
         return one
 
     yield make
     for one in made:
         one.stop()
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Iterator[Callable[..., Installation]]:
+    """Makes installations that are not started; whatever still runs after the test is stopped."""
+    yield from _making(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Installation]]:
+    """Makes installations for a whole file of tests."""
+    yield from _making(tmp_path_factory.mktemp("shared"))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -224,7 +225,7 @@ class OfficePage:
 
     def _code(self) -> str | None:
         for mail in self.baton.mails(self.to):
-            found = re.search(r"\b(\d{8})\b", mail["text"])
+            found = re.search(r"Your code: (\d{8})", mail["text"])
             if found is not None:
                 return found[1]
         return None
@@ -273,7 +274,7 @@ class Writer:
     def referral(self, **changes: Any) -> dict[str, Any]:
         """A referral of an invented patient from an invented office."""
         self.number += 1
-        key = f"J-{os.getpid()}-{self.number}-{datetime.now(UTC).timestamp()}"
+        key = f"J-{uuid4().hex[:12]}"
         return {
             "source": {"system": "urn:example:journeys", "id": key},
             "priority": "routine",
@@ -282,9 +283,7 @@ class Writer:
             "referrer": {
                 "office": {
                     "name": f"Invented Practice {key}",
-                    "telecom": [
-                        {"system": "email", "value": f"desk-{self.number}-{os.getpid()}@office.example"}
-                    ],
+                    "telecom": [{"system": "email", "value": f"{key.lower()}@office.example"}],
                 },
                 "reference": f"REF-{self.number}",
             },

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import asyncpg
@@ -79,6 +80,43 @@ def test_a_broker_opened_again_in_its_folder_keeps_port_and_identity(
     assert (tmp_path / "kafka" / "data" / "meta.properties").read_text() == identity
 
 
+_SERVES = """
+import sys, time
+from pathlib import Path
+from baton_chassis.testing.servers import PostgresServer
+server = PostgresServer(Path(sys.argv[1]))
+server.start()
+print(server.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can tie a child to its parent")
+@pytest.mark.usefixtures("postgres_server")  # so that it is skipped where PostgreSQL cannot be had
+def test_a_server_does_not_outlive_a_process_that_was_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _SERVES, str(tmp_path / "pg")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        server = Path("/proc", owner.stdout.readline().strip())
+        was_there = alive(server)
+        owner.kill()
+    deadline = time.monotonic() + 10
+
+    while alive(server) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+    assert was_there
+    assert not alive(server)
+
+
+def alive(process: Path) -> bool:
+    """Whether a process of /proc exists and is more than a zombie."""
+    try:
+        return "zombie" not in (process / "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 # The last line of a run
 
 
@@ -115,9 +153,7 @@ def test_with_file(sqlite_file): ...
 """
 
 
-@pytest.mark.parametrize(
-    "options", [(), ("-q",), ("-qq",), ("-v",), ("-q", "--no-header", "-x", "--maxfail=99")]
-)
+@pytest.mark.parametrize("options", [(), ("-qq",)])
 def test_the_last_line_counts_every_test_once_by_its_worst(tmp_path: Path, options: tuple[str, ...]) -> None:
     done = run(tmp_path, _OF_EVERY_KIND, *options)
 

@@ -320,7 +320,7 @@ def test_a_relative_as_author_gives_way_to_the_clinician_who_signed(clinical_doc
 def test_the_visit_and_those_who_took_part_are_read(clinical_document: Make) -> None:
     more = (
         '<documentationOf><serviceEvent><performer typeCode="PRF"><functionCode code="PCP"/><assignedEntity>'
-        "<assignedPerson><name>Dr. Sample Helper</name></assignedPerson></assignedEntity></performer>"
+        "<assignedPerson><name>Dr. Sample Assistant</name></assignedPerson></assignedEntity></performer>"
         "</serviceEvent></documentationOf><componentOf><encompassingEncounter>"
         '<id root="1.2" extension="V-1"/>'
         '<effectiveTime><low value="202603011000-0500"/><high value="202603011030-0500"/></effectiveTime>'
@@ -332,11 +332,11 @@ def test_the_visit_and_those_who_took_part_are_read(clinical_document: Make) -> 
     assert period.start is not None
     assert period.end is not None
     assert (period.start.iso, period.end.iso) == ("2026-03-01T10:00-05:00", "2026-03-01T10:30-05:00")
-    helper = next(fact for fact in result.facts if isinstance(fact, Practitioner))
-    assert (helper.names[0].text, helper.roles[0].code) == ("Dr. Sample Helper", "PCP")
+    performer = next(fact for fact in result.facts if isinstance(fact, Practitioner))
+    assert (performer.names[0].text, performer.roles[0].code) == ("Dr. Sample Assistant", "PCP")
     general = patient(result).general_practitioners[0].practitioner
     assert general is not None
-    assert general.names == helper.names
+    assert general.names == performer.names
 
 
 def test_nested_sections_stay_nested(clinical_document: Make) -> None:

@@ -235,3 +235,9 @@ def test_the_second_segment_of_a_name_is_named_in_findings() -> None:
     body = ["PID|1||1^^^C||T", "NTE|1||x", "NTE|2|Text in the wrong field"]
     message = only(MSH.replace("ADT^A31", "REF^I12"), "RF1|P|R||||R1^OFFICE", *body)
     assert where(message, "note-in-source") == ["NTE[2]-2"]
+
+
+def test_a_kind_of_message_a_referral_does_not_need_gives_the_patient_and_says_so() -> None:
+    message = only(MSH.replace("ADT^A31", "OML^O21"), PID, "ORC|NW|1", "OBR|1|1||X")
+    assert [fact.kind for fact in message.facts] == ["patient"]
+    assert where(message, "type-not-used") == ["MSH-9"]

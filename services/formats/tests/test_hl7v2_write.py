@@ -41,6 +41,7 @@ from baton_formats.facts import (
 )
 from baton_formats.findings import Endpoint, Envelope, Outcome
 from baton_formats.hl7v2 import read, write
+from baton_formats.rendering import to_plain
 
 JUDGE = Path(__file__).resolve().parents[3].parent / "shared" / "judges" / "run"
 NOW = PartialTime(iso="2026-11-22T10:00:00+00:00")
@@ -502,6 +503,28 @@ def test_an_arrival_reads_back_as_it_was_written(fact: Arrival, version: str) ->
 def test_line_ends_and_charsets_change_no_fact(fact: Referral, end: str, codec: str) -> None:
     text = write.referral_response(fact, envelope=envelope()).decode()
     assert read(text.replace("\r", end).encode(codec)).facts == (fact,)
+
+
+SWAPPED = str.maketrans("|^~\\&#!@%*", "#!@%*|^~\\&")
+
+
+def swapped(value: object) -> object:
+    """A plain value with the standard separators and five other characters changed for each other."""
+    if isinstance(value, str):
+        return value.translate(SWAPPED)
+    if isinstance(value, list):
+        return [swapped(item) for item in value]
+    return {key: swapped(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+@given(answers())
+@slow
+def test_other_separators_change_no_fact(fact: Referral) -> None:
+    body = write.referral_response(fact, envelope=envelope()).decode().translate(SWAPPED)
+    (message,) = read(body.encode()).messages
+    assert message.envelope is not None
+    assert message.envelope.separators == "#!@%*"
+    assert [to_plain(found) for found in message.facts] == [swapped(to_plain(fact))]
 
 
 @given(answers(), st.randoms(use_true_random=False))

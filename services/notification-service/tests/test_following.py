@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,9 +21,7 @@ from baton_notification.domain.ladder import Status
 
 async def test_documents_signed_before_their_referral_was_read_go_out_when_it_is(desk: Any) -> None:
     office_id, referral_id = new_id(), new_id()
-    early = contract.ReferralReceived.model_construct(
-        referral_id=referral_id, patient_id=new_id(), office_id=office_id
-    )
+    early = SimpleNamespace(referral_id=referral_id, patient_id=new_id(), office_id=office_id)
     await desk.happen(desk.booked(early), desk.visited(early))
     signed = await desk.sign(early)
     assert await desk.deliveries() == []
@@ -52,7 +51,8 @@ async def test_the_state_is_the_same_in_whatever_order_the_lines_are_read(quick_
     assert len(states) == 1
 
 
-async def test_an_office_that_muted_something_is_not_told_and_that_is_kept(desk: Any) -> None:
+async def test_an_office_that_muted_something_is_not_told_and_that_is_kept(quick_desk: Any) -> None:
+    desk = quick_desk
     referral = await desk.refer()
     async with desk.running.client() as client:
         await client.patch(
@@ -66,7 +66,8 @@ async def test_an_office_that_muted_something_is_not_told_and_that_is_kept(desk:
     assert statuses["appointment.booked.v1"][0] is Status.SENT
 
 
-async def test_the_practices_own_endpoint_gets_a_copy_and_no_document(desk: Any, receiver: Any) -> None:
+async def test_the_practices_own_endpoint_gets_a_copy_and_no_document(quick_desk: Any, receiver: Any) -> None:
+    desk = quick_desk
     await desk.webhook(receiver.url)
     referral = await desk.refer()
     await desk.sign(referral)
@@ -129,7 +130,8 @@ def _outgoing(event: contract.Event) -> Any:
     )  # fmt: skip
 
 
-async def test_a_full_endpoint_gets_the_note_and_its_answer_proves_it(desk: Any, receiver: Any) -> None:
+async def test_a_full_endpoint_gets_the_note_and_its_answer_proves_it(quick_desk: Any, receiver: Any) -> None:
+    desk = quick_desk
     referral = await desk.refer()
     await desk.webhook(receiver.url, office_id=referral.office_id, payload="full", agreement="A-1")
     signed = await desk.sign(referral)
@@ -147,7 +149,8 @@ async def test_a_full_endpoint_gets_the_note_and_its_answer_proves_it(desk: Any,
     )
 
 
-async def test_a_thin_endpoint_proves_the_notice_and_not_the_note(desk: Any, receiver: Any) -> None:
+async def test_a_thin_endpoint_proves_the_notice_and_not_the_note(quick_desk: Any, receiver: Any) -> None:
+    desk = quick_desk
     referral = await desk.refer(mail=None)
     await desk.webhook(receiver.url, office_id=referral.office_id)
     await desk.sign(referral)
@@ -158,7 +161,8 @@ async def test_a_thin_endpoint_proves_the_notice_and_not_the_note(desk: Any, rec
     assert await desk.running.published("delivery.delivered.v1") == []
 
 
-async def test_a_note_for_an_office_nobody_can_reach_is_news_for_our_own_side(desk: Any) -> None:
+async def test_a_note_for_an_office_nobody_can_reach_is_news_for_our_own_side(quick_desk: Any) -> None:
+    desk = quick_desk
     referral = await desk.refer(mail=None)
     await desk.sign(referral)
 

@@ -39,7 +39,8 @@ async def identify(desk: Any, client: httpx.AsyncClient, handle: str) -> None:
     assert answer.json() == {"verified": True}
 
 
-async def test_the_page_shows_status_without_a_code_and_no_names(desk: Any) -> None:
+async def test_the_page_shows_status_without_a_code_and_no_names(quick_desk: Any) -> None:
+    desk = quick_desk
     referral = await desk.refer()
     await desk.happen(desk.accepted(referral), desk.booked(referral))
     await desk.sign(referral)
@@ -113,7 +114,8 @@ async def test_fetching_the_note_while_identified_proves_its_delivery(desk: Any)
     assert (proof["role"], proof["proof"], proof["kind"]) == ("referrer", "fetched_identified", "document")
 
 
-async def test_an_accepted_mail_never_proves_a_document(desk: Any) -> None:
+async def test_an_accepted_mail_never_proves_a_document(quick_desk: Any) -> None:
+    desk = quick_desk
     referral = await desk.refer()
     await desk.sign(referral)
     await desk.send()
@@ -123,7 +125,8 @@ async def test_an_accepted_mail_never_proves_a_document(desk: Any) -> None:
     assert await desk.running.published("delivery.delivered.v1") == []
 
 
-async def test_documents_stay_shut_without_a_code(desk: Any) -> None:
+async def test_documents_stay_shut_without_a_code(quick_desk: Any) -> None:
+    desk = quick_desk
     referral = await desk.refer()
     signed = await desk.sign(referral)
     path = f"/o/{await desk.handle(referral)}/documents/{signed.document.id}"
@@ -137,7 +140,8 @@ async def test_documents_stay_shut_without_a_code(desk: Any) -> None:
     assert await desk.running.published("delivery.delivered.v1") == []
 
 
-async def test_confirming_without_a_code_covers_the_notice_only(desk: Any) -> None:
+async def test_confirming_without_a_code_covers_the_notice_only(quick_desk: Any) -> None:
+    desk = quick_desk
     referral = await desk.refer()
     await desk.sign(referral)
     await desk.send()
@@ -206,12 +210,8 @@ async def test_a_code_works_once_in_its_browser_for_its_page_and_for_ten_minutes
         await client.post(f"/o/{handle}/code", headers=JSON)
         await stranger.post(f"/o/{other_handle}/code", headers=JSON)
         await desk.send()
-        codes = [
-            re.search(r"[0-9]{8}", one["text"])[0]
-            for one in await desk.mails()
-            if "your code" in one["subject"]
-        ]  # type: ignore[index]
-        code = codes[0]
+        texts = [mail["text"] for mail in await desk.mails()]
+        code = min(code for text in texts for code in re.findall(r"Your code: ([0-9]{8})", text))
         elsewhere = await stranger.post(f"/o/{handle}/verify", data={"code": code}, headers=JSON)
         other_page = await client.post(f"/o/{other_handle}/verify", data={"code": code}, headers=JSON)
         right = await client.post(f"/o/{handle}/verify", data={"code": code}, headers=JSON)
@@ -404,6 +404,32 @@ async def test_what_an_office_sends_is_shown_as_text(quick_desk: Any) -> None:
     assert "<script" not in page + note
     assert "{{7*7}}" in page
     assert "{{ 7*7 }}" in note
+
+
+@pytest.mark.parametrize("verb", ["code", "verify", "acknowledge"])
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        (b'{"code": NaN}', 400),
+        (b'{"code": "\\ud800"}', 400),
+        (b"[]", 422),
+        (b'{"other": 1}', 422),
+    ],
+)
+async def test_a_body_that_cannot_be_right_is_refused_also_for_a_handle_nobody_has(
+    quick_desk: Any, verb: str, body: bytes, status: int
+) -> None:
+    desk = quick_desk
+    headers = JSON | {"Content-Type": "application/json"}
+    async with browser(desk) as client:
+        answers = [
+            await client.post(f"/o/{handle}/{verb}", content=body, headers=headers)
+            for handle in (await desk.handle(await desk.refer()), "D" * 22)
+        ]
+
+    assert [answer.status_code for answer in answers] == [status, status]
+    assert answers[0].headers["content-type"] == "application/problem+json"
 
 
 async def test_another_office_cannot_use_its_session_here(quick_desk: Any) -> None:

@@ -10,7 +10,8 @@ import pytest
 from baton_chassis.ids import new_id
 
 
-async def test_a_secret_is_shown_once(desk: Any, receiver: Any) -> None:
+async def test_a_secret_is_shown_once(quick_desk: Any, receiver: Any) -> None:
+    desk = quick_desk
     made = await desk.webhook(receiver.url)
     async with desk.running.client() as client:
         listed = await client.get("/v1/webhooks")
@@ -79,7 +80,8 @@ async def test_documents_are_sent_only_under_an_agreement_with_one_office(
     assert (nobodys.status_code, without.status_code, right.status_code) == (422, 422, 201)
 
 
-async def test_a_test_event_is_delivered_signed(desk: Any, receiver: Any) -> None:
+async def test_a_test_event_is_delivered_signed(quick_desk: Any, receiver: Any) -> None:
+    desk = quick_desk
     made = await desk.webhook(receiver.url)
     async with desk.running.client() as client:
         asked = await client.post(f"/v1/webhooks/{made['id']}/test")
@@ -92,7 +94,8 @@ async def test_a_test_event_is_delivered_signed(desk: Any, receiver: Any) -> Non
     assert await desk.types() == []
 
 
-async def test_a_deleted_endpoint_is_gone_and_hears_no_more(desk: Any, receiver: Any) -> None:
+async def test_a_deleted_endpoint_is_gone_and_hears_no_more(quick_desk: Any, receiver: Any) -> None:
+    desk = quick_desk
     made = await desk.webhook(receiver.url)
     async with desk.running.client() as client:
         assert (await client.delete(f"/v1/webhooks/{made['id']}")).status_code == 200
@@ -149,7 +152,10 @@ async def test_codes_are_not_listed_and_not_sent_again(quick_desk: Any) -> None:
     assert code["body"] is None
 
 
-async def test_a_failed_delivery_can_be_sent_again_and_a_waiting_one_cannot(desk: Any, receiver: Any) -> None:
+async def test_a_failed_delivery_can_be_sent_again_and_a_waiting_one_cannot(
+    quick_desk: Any, receiver: Any
+) -> None:
+    desk = quick_desk
     receiver.answers = ["410 Gone", "204 No Content"]
     made = await desk.webhook(receiver.url)
     await desk.refer(mail=None)

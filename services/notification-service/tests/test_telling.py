@@ -25,7 +25,8 @@ async def test_a_new_referral_makes_its_office_known_and_tells_it_by_mail(desk: 
     assert await desk.types() == ["office.registered.v1", "delivery.sent.v1"]
 
 
-async def test_nothing_is_sent_by_reading_an_event(desk: Any) -> None:
+async def test_nothing_is_sent_by_reading_an_event(quick_desk: Any) -> None:
+    desk = quick_desk
     await desk.refer()
 
     assert await desk.mails() == []
@@ -52,7 +53,10 @@ def _outgoing(event: contract.Event) -> Any:
     )  # fmt: skip
 
 
-async def test_a_webhook_of_an_office_is_called_with_a_thin_signed_notice(desk: Any, receiver: Any) -> None:
+async def test_a_webhook_of_an_office_is_called_with_a_thin_signed_notice(
+    quick_desk: Any, receiver: Any
+) -> None:
+    desk = quick_desk
     referral = await desk.refer()
     made = await desk.webhook(receiver.url, office_id=referral.office_id)
     await desk.happen(desk.accepted(referral))

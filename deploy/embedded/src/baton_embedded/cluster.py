@@ -49,7 +49,7 @@ MODULES: Mapping[str, str] = {
     "console-service": "baton_console",
 }
 REPLICAS = 2
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 ENVIRONMENTS = Path("deploy/compose/env")
 """The environment files that compose uses as well, seen from the root of the project."""
 

@@ -2,6 +2,7 @@
 again.
 """
 
+import ctypes
 import os
 import random
 import signal
@@ -9,11 +10,24 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 _STEP_SECONDS = 0.02
 _PORTS = range(20_000, 30_000)
+
+
+# Linux ties "die with the parent" to the thread that made the child, so one that lasts makes them all.
+_STARTER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="server-starter")
+_PR_SET_PDEATHSIG = 1
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)
+
+
+def _die_with_the_parent() -> None:
+    """Runs in the child: whoever kills us (-9, or a time limit) leaves no server behind. Linux only."""
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class ServerUnavailable(Exception):
@@ -78,8 +92,17 @@ class ServerProcess:
     def start(self) -> None:
         """Start and wait until it is ready. Raises ServerUnavailable with the end of its log otherwise."""
         begin = self.log.stat().st_size if self.log.exists() else 0
+        self._child = _STARTER.submit(self._spawn).result()
+        deadline = time.monotonic() + self.patience_seconds
+        while not self.ready(self._written_since(begin)):
+            if self._child.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise ServerUnavailable(self._why(begin))
+            time.sleep(_STEP_SECONDS)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as output:
-            self._child = subprocess.Popen(  # noqa: S603 - the command is built by this package
+            return subprocess.Popen(  # noqa: S603 - the command is built by this package
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -89,13 +112,8 @@ class ServerProcess:
                 group=self.account.group,
                 extra_groups=None if self.account.group is None else [],
                 start_new_session=True,  # Ctrl-C at the terminal is for us; we stop the server in order
+                preexec_fn=_die_with_the_parent,
             )
-        deadline = time.monotonic() + self.patience_seconds
-        while not self.ready(self._written_since(begin)):
-            if self._child.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise ServerUnavailable(self._why(begin))
-            time.sleep(_STEP_SECONDS)
 
     def _written_since(self, begin: int) -> str:
         with self.log.open("rb") as written:

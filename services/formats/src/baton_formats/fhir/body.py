@@ -47,6 +47,8 @@ class Body:
         self._links: dict[int, Link] = {}
         self._roles: dict[int, list[Node]] | None = None
         self._tasks: dict[int, Node] | None = None
+        self._numbered: dict[tuple[str | None, str | None, str], Node] | None = None
+        self._beside: dict[tuple[str, int], list[Node]] | None = None
         self.entries = 0
         self._nested = False
         self.root = Node(root, (None, _type_of(root) or "Resource"), root, self)
@@ -99,12 +101,14 @@ class Body:
         entries = bundle.children("entry")
         if bundle is self.root:
             self.entries = len(entries)
+        opened = False
         for entry in entries:
             resource = self._entry_resource(entry)
             if resource is None:
                 continue
-            if _type_of(resource.value) == "Composition":
-                self._opens.setdefault(id(resource.value), bundle)
+            if _type_of(resource.value) == "Composition" and not opened:
+                opened = True
+                self._opens[id(resource.value)] = bundle
             self._gather(resource, entry.text("fullUrl"))
 
     def _entry_resource(self, entry: Node) -> Node | None:
@@ -228,15 +232,13 @@ class Body:
     def _by_identifier(self, pointer: Node) -> Node | None:
         own = pointer.value.get("identifier")
         own = own[0] if isinstance(own, list) and own else own
-        kind = pointer.value.get("type")
-        if not isinstance(own, dict) or not own.get("value"):
+        key = _number_key(own)
+        if key is None:
             return None
-        for candidate in self._by_type.get(kind, []) if isinstance(kind, str) else self.nodes:
-            numbers = candidate.value.get("identifier")
-            for number in numbers if isinstance(numbers, list) else ():
-                if _same_number(number, own):
-                    return candidate
-        return None
+        if self._numbered is None:
+            self._numbered = _numbered(self.nodes)
+        kind = pointer.value.get("type")
+        return self._numbered.get((kind if isinstance(kind, str) else None, *key))
 
     def link(self, pointer: Node) -> Link:
         """The pointer itself as a value, with what is known about its target."""
@@ -274,7 +276,7 @@ class Body:
         return found if isinstance(found, Decimal | int) else None
 
     def document_of(self, composition: Node) -> Node | None:
-        """The document Bundle a Composition opens."""
+        """The document Bundle a Composition opens: it is the first of its Bundle."""
         return self._opens.get(id(composition.value))
 
     def beside(self, node: Node, kind: str) -> list[Node]:
@@ -282,8 +284,12 @@ class Body:
         holder = self.document_of(node)
         if holder is None:
             return []
-        own = holder.path
-        return [other for other in self.of_type(kind) if other.path and _bundle_path(other.path) == own]
+        if self._beside is None:
+            self._beside = {}
+            for other in self.nodes:
+                key = (str(_type_of(other.value)), id(_bundle_path(other.path)))
+                self._beside.setdefault(key, []).append(other)
+        return self._beside.get((kind, id(holder.path)), [])
 
     def once(self, what: str, node: Node, read: Callable[[Node], T]) -> T:
         """What ``read`` says of a node, asked only once per body."""
@@ -365,12 +371,29 @@ def _is_elsewhere(reference: str) -> bool:
     return reference.startswith(("http://", "https://"))
 
 
-def _same_number(number: Any, own: dict[str, Any]) -> bool:
-    return (
-        isinstance(number, dict)
-        and number.get("value") == own.get("value")
-        and number.get("system") == own.get("system")
-    )
+_NumberKey = tuple[str | None, str]
+
+
+def _number_key(number: Any) -> _NumberKey | None:
+    if not isinstance(number, dict):
+        return None
+    system, value = number.get("system"), number.get("value")
+    if not isinstance(value, str) or not value or not isinstance(system, str | None):
+        return None
+    return system, value
+
+
+def _numbered(nodes: list[Node]) -> dict[tuple[str | None, str | None, str], Node]:
+    """The first resource of each type, and of any type, that has a number."""
+    found: dict[tuple[str | None, str | None, str], Node] = {}
+    for node in nodes:
+        numbers = node.value.get("identifier")
+        for number in numbers if isinstance(numbers, list) else ():
+            key = _number_key(number)
+            if key is not None:
+                found.setdefault((_type_of(node.value), *key), node)
+                found.setdefault((None, *key), node)
+    return found
 
 
 def identifiers_of(target: Node | None) -> tuple[Identifier, ...]:

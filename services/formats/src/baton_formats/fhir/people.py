@@ -355,6 +355,7 @@ def role_party(node: Node) -> Party:
     """A PractitionerRole: the clinician, the office, what they are there."""
     key = ("PractitionerRole", id(node.value))
     if key not in node.body.memo:
+        node.body.memo[key] = Party()  # what a role sees of itself, should it point at itself
         node.body.memo[key] = _role_party(node)
     found: Party = node.body.memo[key]
     return found

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from baton_formats.facts import Fact
-from baton_formats.fhir import documents, messages, parameters, people, requests, schedule
+from baton_formats.fhir import bindings, documents, messages, parameters, people, requests, schedule
 from baton_formats.fhir.body import Body
 from baton_formats.fhir.profiles import PLAIN, Profile, profile_for
 from baton_formats.fhir.resource_types import KNOWN_TYPES, STU3_ONLY
 from baton_formats.fhir.strict_json import NotJson, Parsed, exact, parse
+from baton_formats.fhir.tables import code
 from baton_formats.fhir.tree import Node
 from baton_formats.fhir.xml import NotFhirXml, from_xml
 from baton_formats.findings import Finding, Format, Message, ReadResult, refused
@@ -180,7 +181,7 @@ def _version(body: Body) -> str:
 def _message(body: Body) -> Message:
     version = _version(body)
     root = body.root.value
-    kind = str(root.get("resourceType") or f"CDS Hooks {root.get('hook')}")
+    kind = str(root.get("resourceType") or "CDS Hooks")
     if kind == "Bundle":
         kind = f"Bundle/{_bundle_type(body)}"
     facts = _facts(body)
@@ -196,12 +197,11 @@ def _message(body: Body) -> Message:
     )
 
 
+_BUNDLE_TYPE = code("type", bindings.BUNDLE_TYPE, required=True)
+
+
 def _bundle_type(body: Body) -> str:
-    from_bundle = body.root.value.get("type")
-    if isinstance(from_bundle, str) and from_bundle:
-        return from_bundle
-    body.root.doubt("missing-required", "a Bundle says what kind it is", "type")
-    return "unknown"
+    return _BUNDLE_TYPE(body.root) or "unknown"
 
 
 def _facts(body: Body) -> tuple[Fact, ...]:

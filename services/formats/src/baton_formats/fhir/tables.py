@@ -151,8 +151,14 @@ def code(
             return None
         if value in allowed:
             return value
-        shown = f"'{value}'" if len(value) <= 40 and value.isascii() and value.isprintable() else "this"
-        node.doubt("unknown-code", f"{shown} is no code of the required binding", name, refusing=protects)
+        hint = next((known for known in allowed if _squashed(known) == _squashed(value)), None)
+        meant = f"; perhaps {hint} was meant" if hint is not None else ""
+        detail = f"this is no code of the required binding{meant}"
+        node.doubt("unknown-code", detail, name, refusing=protects)
         return None
 
     return read
+
+
+def _squashed(code_: str) -> str:
+    return code_.replace("-", "").replace("_", "").replace(" ", "").lower()

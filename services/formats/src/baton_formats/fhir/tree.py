@@ -29,8 +29,14 @@ def steps_of(path: Path) -> list[str | int]:
 
 def render_path(path: Path) -> str:
     """``Bundle.entry[3].resource.subject`` from the chain of steps."""
-    shown = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps_of(path))
-    return "".join(shown).removeprefix(".")
+    return "".join(map(_shown, steps_of(path))).removeprefix(".")
+
+
+def _shown(step: str | int) -> str:
+    """A step as FHIRPath; a key that no element could have is not repeated."""
+    if isinstance(step, int):
+        return f"[{step}]"
+    return f".{step}" if len(step) <= 64 and step.isascii() and step.isidentifier() else ".(unnamed)"
 
 
 class Doubts:

@@ -5,7 +5,7 @@ framing.
 from baton_formats.declaration import MessageMapping
 from baton_formats.hl7v2 import mllp, write
 from baton_formats.hl7v2.appointment import APPOINTMENT
-from baton_formats.hl7v2.bodies import Body, Limits, RawMessage, split_body
+from baton_formats.hl7v2.bodies import BODY, Body, Limits, RawMessage, split_body
 from baton_formats.hl7v2.document import DOCUMENT, REPORT
 from baton_formats.hl7v2.header import ACKNOWLEDGEMENT, ENVELOPE
 from baton_formats.hl7v2.parts import COVERAGE
@@ -15,6 +15,7 @@ from baton_formats.hl7v2.referral import ORDER, REFERRAL
 from baton_formats.hl7v2.visit import ARRIVAL, CHANGE
 
 MAPPINGS: tuple[MessageMapping, ...] = (
+    BODY,
     ENVELOPE,
     PATIENT,
     REFERRAL,

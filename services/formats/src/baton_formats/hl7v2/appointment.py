@@ -405,7 +405,14 @@ APPOINTMENT = MessageMapping(
         "Start and end are believed before any duration.",
     ),
     fields=(
-        FieldMapping("action", "what just happened", "MSH-9.2", ("SCH-25",), (), _action),
+        FieldMapping(
+            "action",
+            "what just happened",
+            "MSH-9.2",
+            ("SCH-25",),
+            ("event-not-used", "appointment-missing", "several-appointments"),
+            _action,
+        ),
         FieldMapping(
             "status",
             "state of the booking",
@@ -464,7 +471,7 @@ APPOINTMENT = MessageMapping(
             "who sees the patient",
             "AIP-3",
             ("AIG-3",),
-            ("clinician-in-equipment",),
+            ("clinician-in-equipment", "npi-check-digit", "name-in-id"),
             _clinicians,
         ),
         FieldMapping("location", "where", "AIL-3", ("PV1-3",), (), _location),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from baton_formats.findings import Finding
+from baton_formats.declaration import FieldMapping, MessageMapping
+from baton_formats.findings import Finding, Format
 from baton_formats.hl7v2.charset import Decoded, decode
 from baton_formats.hl7v2.segments import ENVELOPE, MAX_FIELDS, Segment, split_segments
 from baton_formats.hl7v2.syntax import Separators, Syntax, read_separators
@@ -38,8 +39,7 @@ class RawMessage:
     """One message as it came: its own bytes, its segments, how it was read.
 
     ``raw`` is exactly the sender's bytes from MSH to the next message (batch trailers not included), for
-    keeping and hashing.
-    ``syntax`` is None if its separators are unusable; then there are no segments.
+    keeping and hashing. ``syntax`` is None if its separators are unusable; then there are no segments.
     """
 
     raw: bytes
@@ -268,3 +268,45 @@ def _continued(segment: Segment) -> Finding:
 
 def _cut(segment: Segment) -> Finding:
     return Finding("too-many-fields", segment.label, f"fields beyond {MAX_FIELDS} were left together unread")
+
+
+BODY = MessageMapping(
+    format=Format.HL7V2,
+    message="a body of bytes",
+    fact="messages",
+    source="HL7 v2.5.1 2.6, 2.10.3",
+    notes=(
+        "A body is a stream of messages, with or without batch wrappers; CR, LF and CRLF end a segment.",
+        "It is refused if no message in it can be read, and beyond the bounds on its size.",
+    ),
+    fields=(
+        FieldMapping(
+            "messages",
+            "every message, in order",
+            "MSH-1",
+            (),
+            ("byte-order-mark", "utf-16", "junk-before-message", "junk-after-message"),
+        ),
+        FieldMapping(
+            "segments",
+            "every segment; lines without a name continue the one before",
+            "MSH-1",
+            (),
+            ("continuation-line", "too-many-fields", "too-many-repetitions", "too-many-groups"),
+        ),
+        FieldMapping(
+            "batches",
+            "messages a batch was said to hold",
+            "BTS-1",
+            (),
+            ("batch-count-mismatch", "batch-header-missing", "batch-trailer-missing"),
+        ),
+        FieldMapping(
+            "files",
+            "batches a file was said to hold",
+            "FTS-1",
+            (),
+            ("file-count-mismatch", "file-header-missing", "file-trailer-missing"),
+        ),
+    ),
+)

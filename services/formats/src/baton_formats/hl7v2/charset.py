@@ -57,8 +57,7 @@ def decode(raw: bytes, claims: tuple[str, ...]) -> Decoded:
     anything.
 
     Valid UTF-8 beats any other claim, since other text is practically never valid UTF-8 by accident.
-    ``claims`` are the
-    repetitions of MSH-18.
+    ``claims`` are the repetitions of MSH-18.
     """
     declared = "~".join(claims) or None
     claimed = [codec for claim in claims if (codec := _codec(claim))]

@@ -161,9 +161,7 @@ def cx(cell: Cell, view: View) -> Identifier | None:
 
 
 def xpn(cell: Cell, view: View) -> HumanName | None:
-    """XPN (before v2.3 PN): family with the partner's surname, given names, suffix and degree, prefix,
-    use.
-    """
+    """XPN (before v2.3 PN): family and partner's surname, given names, suffix and degree, prefix, use."""
     return _name(cell, 1, use_at=7, validity=True)
 
 

@@ -207,7 +207,7 @@ DOCUMENT = MessageMapping(
             "what happened to the document",
             "MSH-9.2",
             (),
-            ("event-conflict", "event-not-used"),
+            ("event-conflict", "event-not-used", "document-segment-missing"),
             _action,
         ),
         FieldMapping(
@@ -355,7 +355,7 @@ REPORT = MessageMapping(
             "what happened",
             "OBR-25",
             (),
-            (),
+            ("report-missing",),
             lambda view, mapping: (
                 "cancel" if _RESULT_STATES.get(_result_code(view) or "") == "retracted" else "new"
             ),

@@ -12,7 +12,7 @@ from baton_formats.hl7v2 import datatypes
 from baton_formats.hl7v2.bodies import RawMessage
 from baton_formats.hl7v2.segments import Cell, Segment
 from baton_formats.hl7v2.syntax import Syntax
-from baton_formats.hl7v2.view import View, build, first, text
+from baton_formats.hl7v2.view import View, build, every, first, text
 
 _TYPE = re.compile(r"[A-Z][A-Z0-9]{2}")
 _EVENT = re.compile(r"[A-Z][A-Z0-9]{2}")
@@ -54,34 +54,19 @@ def read_header(message: RawMessage, syntax: Syntax) -> Header:
         event="",
     )
     code, event, structure = _kind(view)
-    envelope = Envelope(
-        control_id=view.text("MSH-10"),
+    envelope = _envelope(view, message, event=event, structure=structure)
+    return Header(envelope, code, event, tuple(findings))
+
+
+def _envelope(view: View, message: RawMessage, *, event: str, structure: str | None) -> Envelope:
+    return Envelope(
         event=event or None,
         structure=structure,
-        version=view.text("MSH-12"),
-        profile=view.text("MSH-21"),
-        profiles=tuple(profile for cell in view.cells("MSH-21") if (profile := cell.text(1) or cell.text(3))),
-        sender=_endpoint(view, "MSH-3", "MSH-4"),
-        receivers=tuple(end for end in (_endpoint(view, "MSH-5", "MSH-6"),) if end),
-        sent_at=_sent_at(view),
-        processing_mode=view.text("MSH-11"),
-        accept_ack=view.text("MSH-15"),
-        application_ack=view.text("MSH-16"),
         charset=message.decoded.charset,
         declared_charset=message.decoded.declared,
-        separators=syntax.field + syntax.encoding_characters,
-        responds_to=view.text("MSA-2"),
-        response_code=view.text("MSA-1"),
+        separators=view.syntax.field + view.syntax.encoding_characters,
+        **build(ENVELOPE.fields, view),
     )
-    if envelope.control_id is None:
-        view.note(
-            "control-id-missing",
-            "MSH-10",
-            "the message has no control id; the answer to it carries none either",
-        )
-    if envelope.sender is None:
-        view.note("sender-missing", "MSH-3", "neither the sending application nor the facility is named")
-    return Header(envelope, code, event, tuple(findings))
 
 
 def _kind(view: View) -> tuple[str, str, str | None]:
@@ -108,12 +93,36 @@ def _endpoint(view: View, application: str, facility: str) -> Endpoint | None:
     return Endpoint(application=app, facility=place) if app or place else None
 
 
-def _sent_at(view: View) -> PartialTime | None:
-    cell = view.cell("MSH-7")
+def _sender(view: View, mapping: FieldMapping) -> Endpoint | None:
+    sender = _endpoint(view, mapping.path, *mapping.also)
+    if sender is None:
+        view.note("sender-missing", mapping.path, "neither the sending application nor the facility is named")
+    return sender
+
+
+def _receivers(view: View, mapping: FieldMapping) -> tuple[Endpoint, ...]:
+    receiver = _endpoint(view, mapping.path, *mapping.also)
+    return (receiver,) if receiver else ()
+
+
+def _sent_at(view: View, mapping: FieldMapping) -> PartialTime | None:
+    cell = view.cell(mapping.path)
     if cell is None:
-        view.note("sent-time-missing", "MSH-7", "the message does not say when it was sent")
+        view.note("sent-time-missing", mapping.path, "the message does not say when it was sent")
         return None
     return datatypes.time(cell, view)
+
+
+def _control_id(view: View, mapping: FieldMapping) -> str | None:
+    control_id = view.text(mapping.path)
+    if control_id is None:
+        detail = "the message has no control id; the answer to it carries none either"
+        view.note("control-id-missing", mapping.path, detail)
+    return control_id
+
+
+def _profile(cell: Cell, view: View) -> str | None:
+    return cell.text(1) or cell.text(3)
 
 
 def _unshifted(msh: Segment, syntax: Syntax, findings: list[Finding]) -> tuple[str, ...]:
@@ -218,6 +227,7 @@ ENVELOPE = MessageMapping(
     notes=(
         "Messages are dispatched on MSH-9.1 and MSH-9.2; MSH-9.3 and MSH-12 are no reason to refuse.",
         "A header that is one field short or long is put right, with a finding.",
+        "Separators, character set and event are read before all other fields.",
     ),
     fields=(
         FieldMapping(
@@ -225,35 +235,8 @@ ENVELOPE = MessageMapping(
             "the separators in use",
             "MSH-1",
             ("MSH-2",),
-            ("separators-unusual", "separators-escaped", "separators-missing"),
+            ("separators-unusual", "separators-escaped", "separators-missing", "separators-unusable"),
         ),
-        FieldMapping("sender", "sending application and facility", "MSH-3", ("MSH-4",), ("sender-missing",)),
-        FieldMapping("receivers", "receiving application and facility", "MSH-5", ("MSH-6",)),
-        FieldMapping(
-            "sent_at",
-            "when the sender says it was sent",
-            "MSH-7",
-            (),
-            ("sent-time-missing", "time-unreadable"),
-        ),
-        FieldMapping(
-            "event",
-            "what happened",
-            "MSH-9.2",
-            ("MSH-9.1", "MSH-9.3"),
-            ("type-unusual", "header-shifted", "event-conflict"),
-        ),
-        FieldMapping(
-            "control_id",
-            "the sender's number of this message",
-            "MSH-10",
-            (),
-            ("control-id-missing", "control-id-conflict", "message-repeated"),
-        ),
-        FieldMapping("processing_mode", "production, training or debugging", "MSH-11"),
-        FieldMapping("version", "the version claimed", "MSH-12"),
-        FieldMapping("accept_ack", "whether a commit acknowledgement is wanted", "MSH-15"),
-        FieldMapping("application_ack", "whether an application acknowledgement is wanted", "MSH-16"),
         FieldMapping(
             "charset",
             "the character set that was used",
@@ -261,8 +244,41 @@ ENVELOPE = MessageMapping(
             (),
             ("charset-mismatch", "charset-undeclared", "charset-unknown", "characters-lost"),
         ),
-        FieldMapping("profiles", "conformance statements", "MSH-21"),
-        FieldMapping("responds_to", "the message this one answers", "MSA-2"),
+        FieldMapping(
+            "event",
+            "what happened",
+            "MSH-9.2",
+            ("MSH-9.1", "MSH-9.3"),
+            ("type-missing", "type-unusual", "type-not-used", "header-shifted", "event-conflict"),
+        ),
+        FieldMapping(
+            "sender", "sending application and facility", "MSH-3", ("MSH-4",), ("sender-missing",), _sender
+        ),
+        FieldMapping("receivers", "receiving application and facility", "MSH-5", ("MSH-6",), (), _receivers),
+        FieldMapping(
+            "sent_at",
+            "when the sender says it was sent",
+            "MSH-7",
+            (),
+            ("sent-time-missing", "time-unreadable", "time-not-hl7"),
+            _sent_at,
+        ),
+        FieldMapping(
+            "control_id",
+            "the sender's number of this message",
+            "MSH-10",
+            (),
+            ("control-id-missing", "control-id-conflict", "message-repeated"),
+            _control_id,
+        ),
+        FieldMapping("processing_mode", "production, training, debugging", "MSH-11", (), (), first(text)),
+        FieldMapping("version", "the version claimed", "MSH-12", (), (), first(text)),
+        FieldMapping("accept_ack", "commit acknowledgement wanted", "MSH-15", (), (), first(text)),
+        FieldMapping("application_ack", "application acknowledgement wanted", "MSH-16", (), (), first(text)),
+        FieldMapping("profile", "first conformance statement", "MSH-21", (), (), first(_profile)),
+        FieldMapping("profiles", "all conformance statements", "MSH-21", (), (), every(_profile)),
+        FieldMapping("responds_to", "the message this one answers", "MSA-2", (), (), first(text)),
+        FieldMapping("response_code", "how it answers", "MSA-1", (), (), first(text)),
     ),
 )
 

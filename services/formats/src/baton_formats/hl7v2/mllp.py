@@ -1,9 +1,8 @@
 """MLLP framing without any I/O: bytes go in, whole frames and visible rejections come out.
 
 The block is ``VT payload FS CR`` (HL7 v2 Transport Specification: MLLP, Release 1, section 2). A payload
-may contain neither VT nor
-FS, so a frame that does is refused as a whole: reading on from an embedded VT would let free text smuggle
-in a second message.
+may contain neither VT nor FS, so a frame that does is refused as a whole: reading on from an embedded VT
+would let free text smuggle in a second message.
 """
 
 from __future__ import annotations
@@ -65,8 +64,8 @@ class FrameDecoder:
     """Turns a byte stream into frames, however the network cut it.
 
     Every byte is looked at a bounded number of times, also when bytes arrive one by one. ``frames`` and
-    ``rejected`` count what was
-    handed out. After a violation nothing is accepted before the next proper ``FS CR``.
+    ``rejected`` count what was handed out. After a violation nothing is accepted before the next proper
+    ``FS CR``.
     """
 
     def __init__(self, *, max_frame: int = DEFAULT_MAX_FRAME) -> None:

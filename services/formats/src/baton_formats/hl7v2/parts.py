@@ -62,9 +62,7 @@ def _notes_of(view: View, owners: frozenset[str]) -> tuple[Note, ...]:
 
 
 def priority_of(concept: Concept | None) -> str | None:
-    """routine, urgent, asap or stat, by code, else by the words a sender wrote; None if it is none of
-    them.
-    """
+    """routine, urgent, asap or stat by code or by the words a sender wrote; None if none of them."""
     if concept is None:
         return None
     words = [concept.code, *(coding.display for coding in concept.codings), concept.text]

@@ -37,8 +37,7 @@ def read(body: bytes, *, limits: Limits | None = None) -> ReadResult:
     """The messages of ``body``, each with its facts and findings.
 
     The body is refused if it holds no message, or none that can be read; one bad message among good ones is
-    kept, with a
-    refusing finding. Identical control ids from one sender are reported, never dropped.
+    kept, with a refusing finding. Identical control ids from one sender are reported, never dropped.
     """
     taken = split_body(body, limits=limits)
     if taken.reason is not None:
@@ -100,11 +99,20 @@ def _why_nobody(view: View, envelope: Envelope) -> str | None:
 
 def _facts(view: View) -> tuple[Fact, ...]:
     answer = read_acknowledgement(view)
-    told = _READERS[view.code](view) if view.code in _READERS else ()
+    told = _told(view, answered=answer is not None)
     enclosed = read_enclosed_documents(view) if view.code != "MDM" else ()
     facts: tuple[Fact, ...] = (*((answer,) if answer else ()), *told, *enclosed)
     subject = _subject(view)
     return facts if told or enclosed or subject is None else (*facts, subject)
+
+
+def _told(view: View, *, answered: bool) -> tuple[Fact, ...]:
+    reader = _READERS.get(view.code)
+    if reader is not None:
+        return reader(view)
+    if not answered:
+        view.note("type-not-used", "MSH-9", "this kind of message says nothing a referral needs")
+    return ()
 
 
 def _subject(view: View) -> Patient | None:

@@ -85,9 +85,7 @@ def _state(view: View) -> str | None:
 
 
 def _referral_action(view: View, mapping: FieldMapping) -> str | None:
-    """The event decides. A changed referral (I13) and an answer (RRI) say by RF1-1 whether it was
-    accepted.
-    """
+    """The event decides. In a changed referral (I13) and an answer (RRI) RF1-1 accepts or declines."""
     state = _state(view) or ""
     if view.code == "RRI" or view.event == "I13":
         answered = _ANSWERS.get(state)
@@ -310,7 +308,14 @@ REFERRAL = MessageMapping(
         "PRD names referrer (RP) and specialist (RT); PV1-8 is asked only where no PRD does.",
     ),
     fields=(
-        FieldMapping("action", "what the message does", "MSH-9.2", ("RF1-1",), (), _referral_action),
+        FieldMapping(
+            "action",
+            "what the message does",
+            "MSH-9.2",
+            ("RF1-1",),
+            ("referral-segment-missing",),
+            _referral_action,
+        ),
         FieldMapping(
             "identifiers",
             "every number of the referral",
@@ -405,8 +410,8 @@ def _order_control(view: View) -> tuple[str, str]:
 
 
 def _order_action(view: View, mapping: FieldMapping) -> str | None:
-    """ORC-1 decides; where it only carries a status (SC, SR), ORC-5 says accepted (IP) or declined (CA),
-    as 360X does.
+    """ORC-1 decides; where it only carries a status (SC, SR), ORC-5 says accepted (IP) or declined (CA), as
+    360X does.
     """
     control, state = _order_control(view)
     if control in _ORDER_ACTIONS:
@@ -427,8 +432,8 @@ def _order_status(view: View, mapping: FieldMapping) -> str | None:
 
 
 def _ordering(view: View, mapping: FieldMapping) -> Party | None:
-    """ORC-12 or OBR-16 with the ordering facility (ORC-21 to ORC-23); else PRD, else the visit's
-    referring doctor.
+    """ORC-12 or OBR-16 with the ordering facility (ORC-21 to ORC-23); else PRD, else the visit's referring
+    doctor.
     """
     referring = _in_role(view, "RP")
     if referring:
@@ -466,7 +471,12 @@ ORDER = MessageMapping(
     notes=("One referral per ORC and OBR. Without PID (360X) the patient stands in the C-CDA beside it.",),
     fields=(
         FieldMapping(
-            "action", "what the message does", "ORC-1", ("ORC-5",), ("order-control-unknown",), _order_action
+            "action",
+            "what the message does",
+            "ORC-1",
+            ("ORC-5",),
+            ("order-control-unknown", "order-missing"),
+            _order_action,
         ),
         FieldMapping(
             "identifiers",

@@ -19,7 +19,7 @@ from baton_formats.hl7v2.syntax import Syntax
 
 DEFAULT_VERSION = "2.5.1"
 _GENDER_CODES = {"female": "F", "male": "M", "other": "O", "unknown": "U"}
-_SPECIAL_NUMBERS = {"SS": 19, "DL": 20, "AN": 18}
+_SPECIAL_NUMBERS = frozenset(("SS", "DL", "AN"))
 
 
 def is_modern(version: str | None) -> bool:
@@ -29,6 +29,16 @@ def is_modern(version: str | None) -> bool:
     major, _, rest = (version or "").partition(".")
     minor = rest.partition(".")[0]
     return major.isdigit() and minor.isdigit() and (int(major), int(minor)) >= (2, 7)
+
+
+def _by_field(
+    numbers: tuple[Identifier, ...],
+) -> tuple[dict[str, Identifier], list[Identifier], list[Identifier]]:
+    """Numbers with a field of their own by type, other secondary ones (PID-4), and those of PID-3."""
+    secondary = [number for number in numbers if number.use == "secondary"]
+    special = {number.type: number for number in secondary if number.type in _SPECIAL_NUMBERS}
+    others = [number for number in secondary if number.type not in _SPECIAL_NUMBERS]
+    return special, others, [number for number in numbers if number.use != "secondary"]
 
 
 class MessageWriter:
@@ -42,9 +52,7 @@ class MessageWriter:
         self._lines: list[str] = []
 
     def add(self, name: str, fields: dict[int, str]) -> None:
-        """One segment; ``fields`` are encoded already, by field number. Empty trailing fields are left
-        out.
-        """
+        """One segment of encoded ``fields`` by field number. Empty trailing fields are left out."""
         last = max((number for number, text in fields.items() if text), default=0)
         row = [name, *(fields.get(number, "") for number in range(1, last + 1))]
         self._lines.append(self.encoder.syntax.field.join(row))
@@ -83,17 +91,7 @@ class MessageWriter:
         if patient is None:
             return
         encode = self.encoder
-        special = {
-            number.type: number
-            for number in patient.identifiers
-            if number.use == "secondary" and number.type in _SPECIAL_NUMBERS
-        }
-        others = [
-            number
-            for number in patient.identifiers
-            if number.use == "secondary" and number.type not in _SPECIAL_NUMBERS
-        ]
-        main = [number for number in patient.identifiers if number.use != "secondary"]
+        special, others, main = _by_field(patient.identifiers)
         work = [point for point in patient.telecom if point.use == "work"]
         deceased = {True: "Y", False: "N", None: ""}[patient.deceased]
         licence = special.get("DL")

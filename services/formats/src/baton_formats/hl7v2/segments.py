@@ -140,9 +140,8 @@ def split_segments(lines: list[str], syntax: Syntax) -> tuple[list[Segment], lis
     """The segments of one message and the positions of those that continued over a line break.
 
     A line that does not start with a three-character name and the separator belongs to the segment before
-    it. ``lines[0]`` is
-    MSH; a header too short to hold a type is damage, not continued: a type found on the next line would be
-    a guess.
+    it. ``lines[0]`` is MSH; a header too short to hold a type is damage, not continued: a type found on the
+    next line would be a guess.
     """
     logical = [[lines[0]]]
     stray = lines[0].count(syntax.field) < _FIELDS_BEFORE_TYPE

@@ -127,8 +127,7 @@ class Separators:
     """What MSH-1 and MSH-2 declare. ``syntax`` is None if no message can be read with them.
 
     ``leaked`` marks the escaping of another program left in MSH-2; ``unusual`` standard characters in
-    another order or number;
-    ``assumed`` an empty MSH-2.
+    another order or number; ``assumed`` an empty MSH-2.
     """
 
     syntax: Syntax | None
@@ -142,10 +141,9 @@ def read_separators(field: str, declared: str, charset: str) -> Separators:
     """The syntax MSH-1 ``field`` and MSH-2 ``declared`` stand for.
 
     Two to five characters in the order component, repetition, escape, sub-component, truncation. Where a
-    sender uses only standard
-    characters but not in that order (``^&``, ``^&~\\``), all of them keep their standard roles: such
-    senders dropped or shuffled
-    characters in MSH-2 and still write the body the usual way.
+    sender uses only standard characters but not in that order (``^&``, ``^&~\\``), all of them keep their
+    standard roles: such senders dropped or shuffled characters in MSH-2 and still write the body the usual
+    way.
     """
     if not declared:
         return Separators(_syntax(field, STANDARD, _POSITIONS, charset), assumed=True)

@@ -228,9 +228,7 @@ def whole_text(cell: Cell, view: View) -> str | None:
 
 
 def build(fields: Iterable[FieldMapping], view: View) -> dict[str, Any]:
-    """The values of a declaration's fields, ready to make a fact of. Fields that hold nothing are left
-    out.
-    """
+    """The values of a declaration's fields, ready to make a fact of; empty ones are left out."""
     values: dict[str, Any] = {}
     for mapping in fields:
         if mapping.read is not None:

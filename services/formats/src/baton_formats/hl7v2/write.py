@@ -2,8 +2,7 @@
 orders, documents.
 
 The envelope says from whom to whom, under which control id and when; nothing is made up here. Messages
-below v2.7 carry four
-encoding characters. What is written reads back as the same facts.
+below v2.7 carry four encoding characters. What is written reads back as the same facts.
 """
 
 from __future__ import annotations
@@ -137,8 +136,7 @@ def acknowledgement(
     """An ACK to the message ``answered`` (None if its header could not be read).
 
     ``code`` is MSA-1, ``control_id`` and ``sent_at`` are ours. Sender and receiver change places, MSA-2
-    echoes MSH-10 and is empty
-    if there was none. Issues become ERR in the form of the sender's version.
+    echoes MSH-10 and is empty if there was none. Issues become ERR in the form of the sender's version.
     """
     asked = answered or Envelope()
     writer = MessageWriter(asked.version if _plain_version(asked.version) else None)
@@ -270,8 +268,8 @@ def _coded(code: str | None, table: str) -> Concept | None:
 
 
 def appointment(fact: Appointment, *, envelope: Envelope) -> bytes:
-    """SIU by the appointment's action: S12 booked, S13 rescheduled, S14 modified, S15 cancelled, S16,
-    S17, S26.
+    """SIU by the appointment's action: S12 booked, S13 rescheduled, S14 modified, S15 cancelled, S16, S17,
+    S26.
     """
     writer = MessageWriter(envelope.version)
     event = envelope.event or _APPOINTMENT_EVENTS.get(fact.action or "booked", "S14")

@@ -90,7 +90,7 @@ def _refusal(answered: Answered, *, now: datetime) -> Result:
         outcome="redirected" if 300 <= answered.status < 400 else "refused",
         code=code,
         duration_ms=answered.duration_ms,
-        wish=retry_after(answered.headers, now=now) if answered.status in (429, 503) else None,
+        wish=retry_after(answered.headers, now=now),
     )
 
 

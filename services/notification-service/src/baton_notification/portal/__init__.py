@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,7 +14,7 @@ from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from baton_chassis import problems
+from baton_chassis import problems, strict_json
 from baton_chassis.clock import Clock
 from baton_chassis.content import ContentAltered, ContentClient, ContentMissing, ContentRef
 from baton_chassis.doors import Answer, Ask, Routes
@@ -132,6 +131,7 @@ def routes(portal: Portal) -> Routes:
 
     @page("POST", "/o/{handle}/code", "Send a code to the address on file.", level=True)
     async def send_code(ask: Ask[Any]) -> Answer:
+        _said(ask)
         visit = await portal.visits.find(ask)
         browser = portal.visits.browser(ask) or portal.visits.new_secret()
         await _send_code(portal, ask, visit, browser)
@@ -146,9 +146,10 @@ def routes(portal: Portal) -> Routes:
 
     @page("POST", "/o/{handle}/verify", "Prove with the code that you are of the office.", level=True)
     async def verify(ask: Ask[Any]) -> Answer:
+        code = _said(ask, "code").get("code")
         visit = await portal.visits.find(ask)
         secret = portal.visits.new_secret()
-        if visit is None or not await _verified(portal, ask, visit, secret):
+        if visit is None or not await _verified(portal, ask, visit, code, secret):
             return _wrong_code(portal, ask)
         cookies = portal.visits.session_cookies(secret)
         if _wants_json(ask):
@@ -157,6 +158,7 @@ def routes(portal: Portal) -> Routes:
 
     @page("POST", "/o/{handle}/acknowledge", "Confirm that you have it.")
     async def acknowledge(ask: Ask[Any]) -> Answer:
+        named = _said(ask, "documents").get("documents")
         visit = await _known(portal, ask)
         reply = await ask.submit(
             AcknowledgeReceipt(
@@ -164,7 +166,7 @@ def routes(portal: Portal) -> Routes:
                 referral_id=visit.link.referral_id,
                 office_id=visit.link.office_id,
                 identified=visit.identified,
-                documents=_documents_confirmed(ask, visit),
+                documents=_documents_confirmed(named, visit),
                 delivery_id=ask.new_id(),
             ),
             caller=portal.visits.caller(ask, visit),
@@ -244,8 +246,8 @@ async def _send_code(portal: Portal, ask: Ask[Any], visit: Visit | None, browser
     )
 
 
-async def _verified(portal: Portal, ask: Ask[Any], visit: Visit, secret: str) -> bool:
-    browser, code = portal.visits.browser(ask), _said_in_form(ask).get("code")
+async def _verified(portal: Portal, ask: Ask[Any], visit: Visit, code: object, secret: str) -> bool:
+    browser = portal.visits.browser(ask)
     if browser is None or not isinstance(code, str):
         return False
     reply = await ask.submit(
@@ -382,26 +384,28 @@ def _wants_json(ask: Ask[Any]) -> bool:
     return "json" in ask.headers.get("accept", "")
 
 
-def _said_in_form(ask: Ask[Any]) -> Mapping[str, Any]:
-    """The fields of a form, or of a JSON object."""
+def _said(ask: Ask[Any], *fields: str) -> Mapping[str, Any]:
+    """What a form, or a JSON object, says in these fields. Anything else in it is refused, as on every door."""
     if not ask.raw:
         return {}
     if "json" not in ask.headers.get("content-type", ""):
-        return ask.form()
-    try:
-        said = json.loads(ask.raw)
-    except ValueError:
-        raise Refused("Send well-formed JSON.", code="malformed-json") from None
+        said: Any = ask.form()
+    else:
+        try:
+            said = strict_json.loads(ask.raw)
+        except strict_json.MalformedJson as error:
+            raise Refused(str(error), code="malformed-json") from None
     if not isinstance(said, dict):
-        raise Invalid([Fault("", "not-an-object", "Send a JSON object.")])
+        raise Invalid([Fault("", "not-an-object", "Send an object.")])
+    if not said.keys() <= set(fields):
+        raise Invalid([Fault("", "unknown-field", "Leave out what the description does not name.")])
     return said
 
 
-def _documents_confirmed(ask: Ask[Any], visit: Visit) -> tuple[tuple[str, int], ...]:
+def _documents_confirmed(named: object, visit: Visit) -> tuple[tuple[str, int], ...]:
     """The versions that were shown: named by the form, else the present ones. None without a code."""
     if not visit.identified:
         return ()
-    named = _said_in_form(ask).get("documents")
     if named is None:
         return tuple((one.document.id, one.document.version) for one in visit.progress.documents)
     if isinstance(named, str):
