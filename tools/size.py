@@ -13,7 +13,9 @@ def lines(folder: Path) -> int:
     for file in folder.rglob("*.py"):
         if "migrations" in file.parts or "__pycache__" in file.parts:
             continue
-        total += sum(1 for line in file.read_text().splitlines() if line.strip() and not line.strip().startswith("#"))
+        total += sum(
+            1 for line in file.read_text().splitlines() if line.strip() and not line.strip().startswith("#")
+        )
     return total
 
 

@@ -61,7 +61,12 @@ class Installation:
         module = ["baton_embedded", "up"] if self.mode == "embedded" else ["baton_embedded.cluster"]
         with self.output.open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *module], cwd=ROOT, env=told, stdout=subprocess.PIPE, stderr=errors, text=True
+                [sys.executable, "-m", *module],
+                cwd=ROOT,
+                env=told,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
             )
         if not self._ready():
             self._let_go()
@@ -101,7 +106,11 @@ class Installation:
         where = self.folder if self.mode == "embedded" else self.folder / "cluster"
         issuer = Issuer.embedded(where / "issuer.pem", profile="dev")
         return issuer.issue(
-            scopes=scopes or EVERY_SCOPE, practice=practice, ttl=timedelta(hours=1), subject="ada", client_id="faults"
+            scopes=scopes or EVERY_SCOPE,
+            practice=practice,
+            ttl=timedelta(hours=1),
+            subject="ada",
+            client_id="faults",
         )
 
     def died(self, *, seconds: float = 30.0) -> bool:
@@ -148,7 +157,9 @@ class Installation:
         found: list[dict[str, Any]] = []
         after: str | None = None
         while True:
-            page = self.http.get("/v1/deliveries", params=query | {"limit": "200"} | ({"after": after} if after else {}))
+            page = self.http.get(
+                "/v1/deliveries", params=query | {"limit": "200"} | ({"after": after} if after else {})
+            )
             assert page.status_code == 200, page.text
             found += page.json()["items"]
             after = page.json()["next"]
@@ -252,9 +263,13 @@ def _note(story: Story) -> dict[str, Any]:
 
 STEPS = (
     Step("receive", lambda _: "/v1/referrals", _referral, "referral.received.v1"),
-    Step("accept", lambda s: f"/v1/referrals/{s.ids['receive']}/accept", lambda _: {}, "referral.accepted.v1"),
+    Step(
+        "accept", lambda s: f"/v1/referrals/{s.ids['receive']}/accept", lambda _: {}, "referral.accepted.v1"
+    ),
     Step("book", lambda _: "/v1/appointments", _appointment, "appointment.booked.v1"),
-    Step("complete", lambda s: f"/v1/appointments/{s.ids['book']}/complete", lambda _: {}, "visit.completed.v1"),
+    Step(
+        "complete", lambda s: f"/v1/appointments/{s.ids['book']}/complete", lambda _: {}, "visit.completed.v1"
+    ),
     Step("sign", lambda _: "/v1/notes", _note, "note.signed.v1"),
 )
 

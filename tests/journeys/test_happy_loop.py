@@ -10,8 +10,9 @@ from standardwebhooks import Webhook
 from baton_chassis.testing.waiting import until
 
 STEPS = [
-    "referral.received.v1", "referral.accepted.v1", "appointment.booked.v1", "visit.completed.v1", "note.signed.v1",
-    "delivery.delivered.v1", "note.delivered.v1", "delivery.acknowledged.v1", "care.returned.v1",
+    "referral.received.v1", "referral.accepted.v1", "appointment.booked.v1", "visit.completed.v1",
+    "note.signed.v1", "delivery.delivered.v1", "note.delivered.v1", "delivery.acknowledged.v1",
+    "care.returned.v1",
 ]  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from baton_formats.facts import (
     Document,
     Fact,
     Patient,
+    PatientChange,
     Practitioner,
     Referral,
     Slot,
@@ -555,6 +556,41 @@ def test_an_addendum_says_what_it_is_added_to() -> None:
     document["relatesTo"] = [{"code": "appends", "target": {"identifier": {"value": "D-1"}}}]
     found = fact(read(document), Document)
     assert (found.status, found.relation, found.parents[0].value) == ("addendum", "appends", "D-1")
+
+
+@pytest.mark.parametrize(("status", "signed"), [("preliminary", "unsigned"), ("final", "signed")])
+def test_a_preliminary_document_is_not_signed_whoever_is_named(status: str, signed: str) -> None:
+    document: Json = {"resourceType": "DocumentReference", "status": "current", "docStatus": status}
+    document["authenticator"] = {"reference": "Practitioner/1", "display": "Grace Sampledoctor"}
+    signature = fact(read(document), Document).signature
+    assert signature is not None
+    assert signature.status == signed
+
+
+@pytest.mark.parametrize(
+    ("members", "action"),
+    [
+        ({"relatesTo": [{"code": "replaces", "target": {"identifier": {"value": "D-1"}}}]}, "replace"),
+        ({"relatesTo": [{"code": "appends", "target": {"identifier": {"value": "D-1"}}}]}, "addendum"),
+        ({"status": "entered-in-error"}, "cancel"),
+        ({}, None),
+    ],
+)
+def test_a_document_says_what_it_does(members: Json, action: str | None) -> None:
+    document = {"resourceType": "DocumentReference", "status": "current", **members}
+    assert fact(read(document), Document).action == action
+
+
+def test_a_replaced_patient_is_a_merge_of_two_charts() -> None:
+    old = {**ADA, "id": "old", "identifier": [{"system": "urn:example:mrn", "value": "0001"}]}
+    old["link"] = [{"other": {"reference": "Patient/ada"}, "type": "replaced-by"}]
+    change = fact(read(bundle(ADA, old)), PatientChange)
+    assert change.patient is not None
+    assert (change.action, change.patient.id, change.replaced[0].value) == ("merge", "ada", "0001")
+    new = {**ADA, "link": [{"other": {"identifier": {"value": "0001"}}, "type": "replaces"}]}
+    other = fact(read(new), PatientChange)
+    assert other.patient is not None
+    assert (other.patient.id, other.replaced[0].value) == ("ada", "0001")
 
 
 def test_narrative_is_shown_as_words_only() -> None:

@@ -42,6 +42,7 @@ from baton_formats.facts import (
     PartialTime,
     Party,
     Patient,
+    PatientChange,
     Period,
     Practitioner,
     Referral,
@@ -163,6 +164,9 @@ ALL: tuple[Fact, ...] = (
         parents=(Identifier(value="D-0", system="urn:example:pms"),),
         relation="replaces",
         attachments=(Attachment(media_type="application/pdf", content=b"%PDF-1.7", title="note.pdf"),),
+    ),
+    PatientChange(
+        action="merge", patient=ADA, replaced=(Identifier(value="0001", system="urn:example:mrn"),)
     ),
     Communication(status="completed", text=("Which stent?",), patient=ADA, sender=Party(organization=OFFICE)),
     ADA,

@@ -105,7 +105,7 @@ def test_a_document_of_five_megabytes_is_read_in_a_few_copies() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(getattr(fact, "attachments", ())) == 1
-    assert peak < 8 * len(body)
+    assert peak < 5 * len(body)
 
 
 def test_nothing_nested_deepens_the_stack() -> None:

@@ -576,3 +576,63 @@ def test_each_report_of_a_message_has_its_own_results() -> None:
         ("F1", "one", 0),
         ("F2", "two", 1),
     ]
+
+
+def test_the_ordering_office_comes_with_number_address_and_phone() -> None:
+    xon = "Sample Office^L^^^^NPI&2.16.840.1.113883.4.6&ISO^NPI^^^1234567893"
+    office = f"{xon}|1 Road^^Town|555-0100^WPN^PH"
+    fact = referral("OMG^O19", PID, f"ORC|NW|R-1||||||||||7^Muster^Max||555-0101^WPN^PH|||||||{office}")
+    assert fact.referrer is not None
+    assert fact.referrer.practitioner is not None
+    assert fact.referrer.organization is not None
+    assert (fact.referrer.organization.name, fact.referrer.organization.npi) == (
+        "Sample Office",
+        "1234567893",
+    )
+    assert fact.referrer.organization.addresses[0].city == "Town"
+    assert fact.referrer.organization.telecom[0].value == "555-0100"
+    assert fact.referrer.practitioner.telecom[0].value == "555-0101"
+
+
+def test_a_number_called_npi_must_pass_its_check_digit() -> None:
+    message = only("OMG^O19", PID, "ORC|NW|R-1||||||||||1111111111^Muster^Max^^^^^^NPI")
+    assert where(message, "npi-check-digit") == ["ORC-12"]
+    fact = message.facts[0]
+    assert isinstance(fact, Referral)
+    assert fact.referrer is not None
+    assert fact.referrer.practitioner is not None
+    assert fact.referrer.practitioner.npi is None
+    assert fact.referrer.practitioner.identifiers[0].value == "1111111111"
+
+
+def test_an_order_without_any_order_is_for_a_person() -> None:
+    message = only("ORM^O01", PID)
+    assert where(message, "order-missing") == ["ORC"]
+    assert [fact.kind for fact in message.facts] == ["patient"]
+
+
+def test_the_real_kind_of_a_file_is_told_over_the_declared_one() -> None:
+    data = base64.b64encode(b"\x89PNG\r\n\x1a\n pixels").decode()
+    message = only("MDM^T02", PID, TXA.format("AU"), f"OBX|1|ED|L||^application^msword^Base64^{data}")
+    assert where(message, "media-type-disagrees") == ["OBX-5"]
+    fact = message.facts[0]
+    assert isinstance(fact, Document)
+    assert fact.attachments[0].media_type == "image/png"
+
+
+def test_a_file_as_hexadecimal_or_plain_text_is_decoded() -> None:
+    hexed = document("MDM^T02", PID, TXA.format("AU"), f"OBX|1|ED|L||^application^pdf^Hex^{PDF.hex()}")
+    plain = document("MDM^T02", PID, TXA.format("AU"), "OBX|1|ED|L||^TEXT^plain^A^Dear \\T\\ all")
+    assert hexed.attachments[0].content == PDF
+    assert (plain.attachments[0].content, plain.attachments[0].media_type) == (b"Dear & all", "text/plain")
+
+
+def test_coded_values_of_a_document_are_results_in_words() -> None:
+    fact = document("MDM^T02", PID, TXA.format("AU"), "OBX|1|CWE|X^Smoker^L||Y^Yes^L~N^No^L||||||F")
+    assert [(o.code.label if o.code else None, o.value) for o in fact.observations] == [("Smoker", "Yes; No")]
+
+
+def test_an_event_that_changes_nothing_is_said() -> None:
+    assert where(only("SIU^S23", SCH, PID), "event-not-used") == ["MSH-9"]
+    assert where(only("ADT^A62", PID), "event-not-used") == ["MSH-9"]
+    assert where(only("MDM^T99", PID, TXA.format("AU"), "OBX|1|TX|||x"), "event-not-used") == ["MSH-9"]

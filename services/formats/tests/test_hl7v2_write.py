@@ -169,6 +169,56 @@ def test_a_fact_without_a_message_is_refused_by_its_kind() -> None:
         write.message(Slot(), envelope=envelope())
 
 
+def test_the_office_of_an_order_reads_back_with_its_number() -> None:
+    office = Organization(
+        identifiers=(Identifier("1234567893", "urn:oid:2.16.840.1.113883.4.6", "NPI", "NPI"),),
+        npi="1234567893",
+        name="Sample Office",
+        telecom=(ContactPoint("fax", "555-0100", "work"),),
+        addresses=(Address(("1 Road",), city="Town"),),
+    )
+    fact = Referral(
+        action="new",
+        identifiers=(Identifier("R-1", type="PLAC"),),
+        placer=Identifier("R-1", type="PLAC"),
+        status="active",
+        intent="order",
+        referrer=Party(organization=office),
+    )
+    for version in ("2.5.1", "2.8"):
+        assert read(write.order(fact, envelope=envelope(version))).facts == (fact,)
+
+
+@pytest.mark.parametrize(
+    ("fact", "code", "kind"),
+    [
+        (Referral(action="new"), None, "REF^I12"),
+        (Referral(action="cancel"), "REF", "REF^I14"),
+        (Referral(action="accept"), "RRI", "RRI^I12"),
+        (Referral(action="new"), "OMG", "OMG^O19"),
+        (Referral(action="decline"), "OSU", "OSU^O51"),
+        (Appointment(action="no_show"), None, "SIU^S26"),
+        (Document(action="replace"), None, "MDM^T10"),
+        (PatientChange(action="add"), None, "ADT^A28"),
+        (Arrival(action="cancelled"), None, "ADT^A11"),
+    ],
+)
+def test_every_fact_finds_its_message(fact: Fact, code: str | None, kind: str) -> None:
+    assert read(write.message(fact, envelope=envelope(), code=code)).messages[0].type == kind
+
+
+def test_an_event_in_the_envelope_is_the_one_that_is_written() -> None:
+    body = write.message(Referral(action="accept"), envelope=envelope(event="I13"), code="RRI")
+    assert read(body).messages[0].type == "RRI^I13"
+
+
+def test_a_file_elsewhere_goes_out_as_a_pointer() -> None:
+    file = Attachment("application/pdf", url="https://example.org/x.pdf", title="Letter")
+    body = write.document(Document(action="new", attachments=(file,)), envelope=envelope())
+    (fact,) = read(body).facts
+    assert getattr(fact, "attachments", ()) == (file,)
+
+
 # Facts as they can be written, so that reading them gives the same facts again.
 letters = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=12).map(str.strip)
 plain = letters.filter(bool)

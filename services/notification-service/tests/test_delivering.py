@@ -298,7 +298,7 @@ async def test_a_worker_that_is_stopped_writes_down_what_is_under_way(quick_desk
 async def until(true: Callable[[], bool]) -> None:
     """Let the loop run until something holds; fails after five seconds."""
     async with asyncio.timeout(5):
-        while not true():  # noqa: ASYNC110 - a receiver has no event to wait for
+        while not true():
             await asyncio.sleep(0.01)
 
 

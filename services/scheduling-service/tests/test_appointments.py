@@ -39,7 +39,9 @@ async def _book(scheduling: Harness, referral: Make, **said: Any) -> dict[str, A
     return booked
 
 
-async def test_a_booking_is_answered_with_its_address_and_published(scheduling: Harness, referral: Make) -> None:
+async def test_a_booking_is_answered_with_its_address_and_published(
+    scheduling: Harness, referral: Make
+) -> None:
     received = referral()
     await scheduling.deliver(received)
 
@@ -58,7 +60,9 @@ async def test_a_booking_is_answered_with_its_address_and_published(scheduling: 
     assert contract.parse(event).model_dump()["clinician"]["name"] == "Grace Example"
 
 
-async def test_the_same_source_again_shows_the_booking_that_is_here(scheduling: Harness, referral: Make) -> None:
+async def test_the_same_source_again_shows_the_booking_that_is_here(
+    scheduling: Harness, referral: Make
+) -> None:
     booked = await _book(scheduling, referral)
 
     async with scheduling.client() as client:
@@ -68,7 +72,9 @@ async def test_the_same_source_again_shows_the_booking_that_is_here(scheduling: 
     assert len(await scheduling.published()) == 1
 
 
-async def test_a_referral_is_found_by_the_name_its_sender_gave_it(scheduling: Harness, referral: Make) -> None:
+async def test_a_referral_is_found_by_the_name_its_sender_gave_it(
+    scheduling: Harness, referral: Make
+) -> None:
     received = referral()
     await scheduling.deliver(received)
 

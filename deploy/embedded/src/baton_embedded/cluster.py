@@ -123,7 +123,7 @@ class Cluster:
         """Start one process and wait for its ready line. Raises ``ServerUnavailable`` with its last words."""
         log = self.folder / f"{service}.log"
         with log.open("a") as errors:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603 - our own modules only
                 [sys.executable, "-m", MODULES[service]],
                 env=dict(environment),
                 stdout=subprocess.PIPE,

@@ -336,8 +336,7 @@ class Work:
     async def run(
         self, command: Command, *, caller: Caller | None = None, now: datetime | None = None
     ) -> Reply:
-        """Decide another command inside this unit of work (same transaction); its refusals are raised here.
-        """
+        """Decide another command inside this unit of work (one transaction); its refusals are raised here."""
         view = Work(self._shared, caller=caller or self.caller, now=now or self.now)
         reply = await self._shared.handlers[type(command)](command, view)
         view.audit(type(command).__name__, command.id)

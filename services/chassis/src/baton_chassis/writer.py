@@ -134,8 +134,7 @@ class Writer:
         return await asyncio.shield(item.answer)
 
     async def stored_reply(self, claim: KeyClaim) -> Reply | None:
-        """The answer given to this key before, or None. ``KeyReused`` when it was given to another request.
-        """
+        """The answer given to this key before, or None; ``KeyReused`` when that was another request."""
         async with self._database.reading(None) as session:
             return await self._replay(session, claim)
 

@@ -61,8 +61,8 @@ class Lines:
 
     def event(self, key: str, number: int, *, line: str = "things", **data: Any) -> Envelope:
         outgoing = Outgoing(
-            type="toy.happened.v1", topic="referral.events", source=f"/toys/{key}/{line}", subject=key, key=key,
-            data=data, occurred_at=self.at,
+            type="toy.happened.v1", topic="referral.events", source=f"/toys/{key}/{line}", subject=key,
+            key=key, data=data, occurred_at=self.at,
         )  # fmt: skip
         return self.toy.envelope(outgoing, number=number)
 

@@ -166,7 +166,9 @@ async def test_a_leader_whose_lease_was_taken_deletes_nothing(
         from baton_chassis.database import Statement, database_now
 
         lease = toy.service.definition.tables.lease
-        await session.run(Statement(update(lease).values(holder="other", epoch=99, expires_at=database_now(5))))
+        await session.run(
+            Statement(update(lease).values(holder="other", epoch=99, expires_at=database_now(5)))
+        )
 
     deleted = await frozen._run(frozen._statements.delete, numbers=[row["number"] for row in rows])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -241,10 +242,8 @@ class _LosesTheCommit:
                     await self._inner.__aexit__(None, None, None)
                 else:
                     lost = OutcomeUnknown("cut")
-                    try:
+                    with contextlib.suppress(OutcomeUnknown):
                         await self._inner.__aexit__(type(lost), lost, None)
-                    except OutcomeUnknown:
-                        pass
                 raise OutcomeUnknown("cut")
 
         return Lost()

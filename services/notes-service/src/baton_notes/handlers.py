@@ -91,7 +91,7 @@ async def record_acknowledgement(command: RecordAcknowledgement, work: Work) -> 
 
 
 async def return_care_by_policy(command: ReturnCareByPolicy, work: Work) -> Reply:
-    """The window has passed. Whatever happened meanwhile decides: only an undisputed delivery returns care."""
+    """The window has passed; what happened meanwhile decides: only an undisputed delivery returns care."""
     care = await work.load(Care, command.id)
     note = await work.load(Note, command.note_id)
     act = Act(by="service", actor=work.caller.actor, assertion="policy", at=work.now)

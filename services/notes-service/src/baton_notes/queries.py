@@ -81,7 +81,7 @@ class Queries:
 
 
 class Documents:
-    """The content of notes by claim check: ``baton_chassis.content.ContentSource`` for the kind `document`."""
+    """The content of notes by claim check: the ``ContentSource`` of the kind `document`."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

@@ -22,6 +22,7 @@ from baton_notification.channels.rendering import Letters
 from baton_notification.channels.webhook import WebhookChannel
 from baton_notification.delivering import DeliveryWorker, Outlets
 from baton_notification.domain.access import CODE_LASTS
+from baton_notification.portal.guarding import Guard, origin_of
 from baton_notification.portal.showing import Pages
 from baton_notification.portal.visits import Visits
 from baton_notification.ports import MailChannel
@@ -95,7 +96,7 @@ def _routes(service: Service, chances: Chances) -> list[Routes]:
 
 
 def _portal(service: Service, settings: Settings, queries: Queries, chances: Chances) -> portal.Portal:
-    origin = portal.origin_of(settings.base_url)
+    origin, pages = origin_of(settings.base_url), Pages(service.environment.practices)
     return portal.Portal(
         visits=Visits(
             handles=store.HandleRows(service.database),
@@ -105,11 +106,11 @@ def _portal(service: Service, settings: Settings, queries: Queries, chances: Cha
             secure=origin.startswith("https:"),
         ),
         queries=queries,
-        pages=Pages(service.environment.practices),
+        pages=pages,
         contents=service.environment.contents,
         clock=chances.security_clock,
         new_code=chances.code,
-        origin=origin,
+        guard=Guard(pages=pages, origin=origin),
     )
 
 

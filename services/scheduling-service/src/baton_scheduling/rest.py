@@ -157,7 +157,8 @@ def _asking(routes: Routes) -> None:
 
     @routes.command(
         "POST", "/v1/appointments/{id}/cancel", scope=WRITE, body=VerbBody, reply=AppointmentView,
-        idempotent=True, refusals=("illegal-transition",), summary="Cancel the appointment; its referral goes on.",
+        idempotent=True, refusals=("illegal-transition",),
+        summary="Cancel the appointment; its referral goes on.",
     )  # fmt: skip
     async def cancel(ask: Ask[VerbBody]) -> Reply:
         return await ask.submit(CancelAppointment(id=ask.path["id"], **_said(ask.body)))

@@ -107,7 +107,7 @@ def _among_postgresql(element: _Among, compiler: SQLCompiler, **options: Any) ->
 @compiles(_Among, "sqlite")
 def _among_sqlite(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
     column = compiler.process(element.column, **options)
-    return f"{column} IN (SELECT value FROM json_each({compiler.process(element.members, **options)}))"
+    return f"{column} IN (SELECT value FROM json_each({compiler.process(element.members, **options)}))"  # noqa: S608 - names of our own columns
 
 
 def among(column: Any, parameter: str) -> ColumnElement[bool]:

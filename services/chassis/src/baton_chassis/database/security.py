@@ -1,4 +1,4 @@
-"""Row-level security on PostgreSQL: what a reader sees is its practice's rows, whatever the statement says."""
+"""Row-level security on PostgreSQL: a reader sees its practice's rows, whatever the statement says."""
 
 from __future__ import annotations
 

@@ -215,7 +215,9 @@ async def harness(
         root_keys=RootKeys([b"k" * 32]),
         admit=admit,
         contents=contents,
-        practices=Practices({"p1": Practice(id="p1", name="Harness Specialty Practice", phone="+1 555 0199")}),
+        practices=Practices(
+            {"p1": Practice(id="p1", name="Harness Specialty Practice", phone="+1 555 0199")}
+        ),
         process="test",
     )
     service = Service(definition, environment)

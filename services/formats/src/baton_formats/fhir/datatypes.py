@@ -45,7 +45,7 @@ def identifier(node: Node) -> Identifier:
         type=_type_code(node) if "type" in node.value else None,
         use=node.text("use"),
         assigner=_assigner_number(assigner) if assigner else None,
-        period=node.one("period", period),
+        period=node.one("period", period) if "period" in node.value else None,
     )
 
 
@@ -118,7 +118,7 @@ def human_name(node: Node) -> HumanName:
         suffixes=node.texts("suffix"),
         use=node.text("use"),
         text=node.text("text"),
-        period=node.one("period", period),
+        period=node.one("period", period) if "period" in node.value else None,
     )
 
 
@@ -128,7 +128,7 @@ def contact_point(node: Node) -> ContactPoint:
         system=node.text("system"),
         value=node.text("value"),
         use=node.text("use"),
-        period=node.one("period", period),
+        period=node.one("period", period) if "period" in node.value else None,
     )
 
 
@@ -143,7 +143,7 @@ def address(node: Node) -> Address:
         country=node.text("country"),
         use=node.text("use"),
         text=node.text("text"),
-        period=node.one("period", period),
+        period=node.one("period", period) if "period" in node.value else None,
     )
 
 

@@ -160,8 +160,19 @@ def _filled(held: Attachment, node: Node) -> Attachment:
 
 
 def _signature(node: Node) -> Signature | None:
+    """Who authenticated it; a document that still calls itself preliminary is not signed for all that."""
     who = node.one("authenticator", party)
-    return Signature(status="signed", by=who.practitioner, code="authenticator") if who is not None else None
+    if who is None:
+        return None
+    status = "unsigned" if node.value.get("docStatus") == "preliminary" else "signed"
+    return Signature(status=status, by=who.practitioner, code="authenticator")
+
+
+def _action(node: Node) -> str | None:
+    """What it does to an earlier document, or to itself."""
+    if "entered-in-error" in (node.value.get("status"), node.value.get("docStatus")):
+        return "cancel"
+    return {"replaces": "replace", "appends": "addendum"}.get(_relation(node) or "")
 
 
 def _context(name: str) -> Read:
@@ -217,6 +228,14 @@ _COMPOSITION_STATUS = _status("status", bindings.COMPOSITION_STATUS, required=Tr
 DOCUMENT_REFERENCE = Table(
     "DocumentReference",
     Document,
+    row(
+        "action",
+        "whether it replaces, adds or takes back",
+        "DocumentReference.relatesTo.code",
+        _action,
+        also=("DocumentReference.status (entered-in-error)",),
+        needs="relatesTo status docStatus",
+    ),
     row(
         "identifiers",
         "every number of the document",
@@ -396,7 +415,8 @@ def _attesters(node: Node) -> Signature | None:
         if signing is not None:
             who = held.one("party", party)
             by: Practitioner | None = who.practitioner if who else None
-            return Signature(status="signed", by=by, at=held.time("time"), code=signing)
+            status = "unsigned" if node.value.get("status") == "preliminary" else "signed"
+            return Signature(status=status, by=by, at=held.time("time"), code=signing)
     return None
 
 
@@ -423,6 +443,14 @@ def _events(node: Node) -> tuple[Concept, ...]:
 COMPOSITION = Table(
     "Composition, document Bundle",
     Document,
+    row(
+        "action",
+        "whether it replaces, adds or takes back",
+        "Composition.relatesTo.code",
+        _action,
+        also=("Composition.status (entered-in-error)",),
+        needs="relatesTo status",
+    ),
     row("set_id", "number of the document over all its versions", "Composition.identifier", _set_id),
     row("parents", "the document it replaces or adds to", "Composition.relatesTo.target[x]", _parents),
     row("relation", "what it does to it", "Composition.relatesTo.code", _relation),

@@ -16,6 +16,7 @@ from baton_formats.facts import (
     Organization,
     Party,
     Patient,
+    PatientChange,
     Practitioner,
 )
 from baton_formats.fhir import bindings
@@ -258,6 +259,28 @@ def _once(node: Node, table: Table[F]) -> F:
         memo[key] = table.read(node)
     found: F = memo[key]
     return found
+
+
+def merge(node: Node) -> PatientChange | None:
+    """A Patient that says it was replaced by another, or replaces some: several charts become one."""
+    links = [(entry.value.get("type"), entry.child("other")) for entry in node.children("link")]
+    gone = [pointer for kind, pointer in links if kind == "replaces" and pointer is not None]
+    if gone:
+        replaced = tuple(number for pointer in gone for number in _chart(pointer).identifiers)
+        return PatientChange(action="merge", patient=patient(node), replaced=replaced)
+    kept = next((pointer for kind, pointer in links if kind == "replaced-by" and pointer is not None), None)
+    if kept is None:
+        return None
+    return PatientChange(action="merge", patient=_chart(kept), replaced=identifiers(node))
+
+
+def _chart(pointer: Node) -> Patient:
+    """The other Patient of a link, as far as it is known."""
+    body: Body = pointer.body
+    target = body.follow(pointer)
+    if target is not None and target.value.get("resourceType") == "Patient":
+        return patient(target)
+    return _stand_in_patient(body.link(pointer)) or Patient()
 
 
 # ---- parts played ------------------------------------------------------------------------------------------

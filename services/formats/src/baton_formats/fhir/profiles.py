@@ -260,8 +260,9 @@ PROFILES: tuple[Profile, ...] = (BSER, ERS, BARS, SDOHCC, COW, CA_EREC, PLAIN)
 
 def profile_for(marks: list[str]) -> Profile:
     """The first profile that one of these texts gives away, else plain FHIR."""
+    text = "\n".join(marks)
     for profile in PROFILES:
-        if any(mark in text for mark in profile.marks for text in marks):
+        if any(mark in text for mark in profile.marks):
             return profile
     return PLAIN
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from baton_formats.facts import Fact
+from baton_formats.facts import Fact, Patient
 from baton_formats.fhir import bindings, documents, messages, parameters, people, requests, schedule
 from baton_formats.fhir.body import Body
 from baton_formats.fhir.profiles import PLAIN, Profile, profile_for
@@ -211,6 +211,9 @@ def _facts(body: Body) -> tuple[Fact, ...]:
         fact = read_one(node) if read_one is not None else None
         if fact is not None:
             found.append(fact)
+        change = people.merge(node) if isinstance(fact, Patient) and "link" in node.value else None
+        if change is not None:
+            found.append(change)
     if body.root.value.get("resourceType") == "Binary":
         found.append(documents.lone_binary(body.root))
     results = documents.loose_results(body)

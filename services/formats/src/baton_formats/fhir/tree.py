@@ -189,8 +189,9 @@ class Node:
             return []
         path = (self.path, name)
         if type(value) is list:
+            resource, body = self.resource, self.body
             nodes = [
-                Node(item, (path, index), self.resource, self.body)
+                Node(item, (path, index), resource, body)
                 for index, item in enumerate(value)
                 if type(item) is dict and not (len(item) == 1 and "extension" in item)
             ]

@@ -12,6 +12,7 @@ from baton_formats.facts import (
     Organization,
     Party,
     Patient,
+    PatientChange,
     Practitioner,
 )
 from baton_formats.fhir import bindings
@@ -64,6 +65,15 @@ def patient(parcel: Parcel, fact: Patient) -> Json:
     if fact.birth_date is not None and fact.birth_date.iso is None:
         parcel.doubt("time-not-written", "Patient.birthDate", "FHIR has no unreadable dates; it was left out")
     extend(resource, fact.extensions)
+    return resource
+
+
+def patient_change(parcel: Parcel, fact: PatientChange) -> Json:
+    """The Patient after the change; a merge names the numbers that no longer stand for anyone."""
+    resource = patient(parcel, fact.patient or Patient())
+    links = [{"other": {"identifier": number}, "type": "replaces"} for number in identifiers(fact.replaced)]
+    if links:
+        resource["link"] = resource.get("link", []) + links
     return resource
 
 

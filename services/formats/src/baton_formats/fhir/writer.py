@@ -38,7 +38,14 @@ from baton_formats.fhir.compose import (
 from baton_formats.fhir.parcel import NAMESPACE, Parcel, content_id, logical
 from baton_formats.fhir.profiles import profile_named
 from baton_formats.fhir.write_documents import communication, document_reference, operation_outcome
-from baton_formats.fhir.write_people import coverage, location, organization, patient, practitioner
+from baton_formats.fhir.write_people import (
+    coverage,
+    location,
+    organization,
+    patient,
+    patient_change,
+    practitioner,
+)
 from baton_formats.fhir.write_requests import keep_documents, service_request, task
 from baton_formats.fhir.write_schedule import appointment, encounter, slot
 from baton_formats.findings import Endpoint, Envelope, Finding
@@ -156,7 +163,7 @@ def resource(parcel: Parcel, fact: Fact) -> Json:
         case Patient():
             return patient(parcel, fact)
         case PatientChange():
-            return patient(parcel, fact.patient or Patient())
+            return patient_change(parcel, fact)
         case Practitioner():
             return practitioner(parcel, fact)
         case Organization():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from baton_formats.declaration import FieldMapping, MessageMapping
 from baton_formats.findings import Finding, Format
-from baton_formats.hl7v2.charset import Decoded, decode
+from baton_formats.hl7v2.charset import decode
 from baton_formats.hl7v2.segments import ENVELOPE, MAX_FIELDS, Segment, split_segments
 from baton_formats.hl7v2.syntax import Separators, Syntax, read_separators
 
@@ -43,7 +43,8 @@ class RawMessage:
     """
 
     raw: bytes
-    decoded: Decoded
+    charset: str
+    declared_charset: str | None
     separators: Separators
     segments: tuple[Segment, ...]
     findings: tuple[Finding, ...]
@@ -207,13 +208,13 @@ _ENVELOPE_STEPS = {"FHS": _open_file, "BHS": _open_batch, "BTS": _close_batch, "
 def _read_message(raw: bytes) -> RawMessage:
     head = _LINE_END.split(raw[:4096], maxsplit=1)[0]
     decoded = decode(raw, _claims(head))
+    charset, claimed, findings = decoded.charset, decoded.declared, list(decoded.findings)
     text = decoded.text.replace("\r\n", "\r").replace("\n", "\r")
-    findings = list(decoded.findings)
     mark = text[3:4]
     declared = text[4:].split("\r", 1)[0].split(mark, 1)[0]
     separators = read_separators(mark, declared, decoded.codec)
     if separators.syntax is None:
-        return RawMessage(raw, decoded, separators, (), tuple(findings))
+        return RawMessage(raw, charset, claimed, separators, (), tuple(findings))
     findings += _about(separators)
     if separators.leaked:
         text = text.replace("\\\\", "\\").replace("\\r\r", "\r")
@@ -226,7 +227,7 @@ def _read_message(raw: bytes) -> RawMessage:
     segments, continued = split_segments(text.split("\r"), separators.syntax)
     findings += [_continued(segments[at]) for at in continued[:20]]
     findings += [_cut(segment) for segment in segments if len(segment.fields) > MAX_FIELDS]
-    return RawMessage(raw, decoded, separators, tuple(segments), tuple(findings))
+    return RawMessage(raw, charset, claimed, separators, tuple(segments), tuple(findings))
 
 
 def _claims(head: bytes) -> tuple[str, ...]:

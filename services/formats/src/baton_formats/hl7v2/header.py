@@ -62,8 +62,8 @@ def _envelope(view: View, message: RawMessage, *, event: str, structure: str | N
     return Envelope(
         event=event or None,
         structure=structure,
-        charset=message.decoded.charset,
-        declared_charset=message.decoded.declared,
+        charset=message.charset,
+        declared_charset=message.declared_charset,
         separators=view.syntax.field + view.syntax.encoding_characters,
         **build(ENVELOPE.fields, view),
     )

@@ -237,7 +237,7 @@ def _bytes(data: str, encoding: str, view: View, place: str) -> bytes | None:
     if encoding not in ("BASE64", "B", ""):
         view.note("encoding-unknown", place, "the encoding of the embedded file is not in HL7 table 0299")
     try:
-        return base64.b64decode(_SPACE.sub("", data), validate=True)
+        return base64.b64decode(_SPACE.sub("", data) if _SPACE.search(data) else data, validate=True)
     except (binascii.Error, ValueError):
         view.note("base64-broken", place, "the embedded file is not valid base64")
         return None

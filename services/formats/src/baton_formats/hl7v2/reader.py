@@ -87,7 +87,7 @@ def _read_one(raw: RawMessage) -> tuple[Message, str | None]:
 
 def _unreadable(raw: RawMessage, code: str, where: str, reason: str) -> tuple[Message, str]:
     findings = (*raw.findings, Finding(code, where, reason, refusing=True))
-    envelope = Envelope(charset=raw.decoded.charset, declared_charset=raw.decoded.declared)
+    envelope = Envelope(charset=raw.charset, declared_charset=raw.declared_charset)
     return Message(type="", segments=0, envelope=envelope, findings=findings), reason
 
 

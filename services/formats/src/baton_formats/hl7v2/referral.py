@@ -432,9 +432,7 @@ def _order_status(view: View, mapping: FieldMapping) -> str | None:
 
 
 def _ordering(view: View, mapping: FieldMapping) -> Party | None:
-    """ORC-12 or OBR-16 with the ordering facility (ORC-21 to ORC-23); else PRD, else the visit's referring
-    doctor.
-    """
+    """PRD, else ORC-12 or OBR-16 with the facility (ORC-21 to ORC-23), else PV1-8 with a finding."""
     referring = _in_role(view, "RP")
     if referring:
         return provider(view, referring[0])

@@ -213,15 +213,6 @@ def text(cell: Cell, view: View) -> str | None:
     return cell.text(1)
 
 
-def text_at(component: int) -> Convert[str]:
-    """A converter to the text of one component."""
-
-    def convert(cell: Cell, view: View) -> str | None:
-        return cell.text(component)
-
-    return convert
-
-
 def whole_text(cell: Cell, view: View) -> str | None:
     """The whole repetition as free text."""
     return cell.whole().strip() or None

@@ -88,8 +88,7 @@ class OfficeAccess:
         """
         recent = tuple(moment for moment in self.issued if at - moment < CODES_WITHIN)
         if len(recent) >= CODES_AT_MOST:
-            wait = CODES_WITHIN - (at - recent[0])
-            raise TooOften("Several codes were sent already. Use the last one or wait.", seconds=_whole(wait))
+            raise TooOften.until(recent[0] + CODES_WITHIN, at=at)
         challenge = Challenge(link_id, browser, code, route_id, at + CODE_LASTS)
         kept = (
             one
@@ -138,7 +137,3 @@ class OfficeSession:
     def seen(self, at: datetime) -> None:
         """Used now."""
         self.seen_at = max(self.seen_at, at)
-
-
-def _whole(span: timedelta) -> int:
-    return max(1, -(-int(span.total_seconds() * 1000) // 1000))

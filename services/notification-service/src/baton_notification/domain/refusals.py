@@ -1,5 +1,7 @@
 """How this domain says no: a stable code and the remedy, nothing about a patient."""
 
+from datetime import datetime, timedelta
+
 
 class NotificationRefusal(Exception):
     """The answer is no. ``code`` is public, ``detail`` says what to do, ``pointer`` where the fault is."""
@@ -23,10 +25,16 @@ class NotValid(NotificationRefusal):
 
 
 class TooOften(NotificationRefusal):
-    """It was asked too often; ``headers`` say when to come back."""
+    """Codes were asked for too often; ``headers`` say when to come back."""
 
     code = "rate-limited"
 
     def __init__(self, detail: str, *, seconds: int) -> None:
         super().__init__(detail)
         self.headers = (("Retry-After", str(seconds)),)
+
+    @classmethod
+    def until(cls, then: datetime, *, at: datetime) -> "TooOften":
+        """The refusal that holds until ``then``, in whole seconds rounded up."""
+        seconds = -((at - then) // timedelta(seconds=1))
+        return cls("Several codes were sent already. Use the last one or wait.", seconds=max(1, seconds))

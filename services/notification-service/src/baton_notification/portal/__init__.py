@@ -4,17 +4,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from importlib.resources import files
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from baton_chassis import problems, strict_json
 from baton_chassis.clock import Clock
 from baton_chassis.content import ContentAltered, ContentClient, ContentMissing, ContentRef
 from baton_chassis.doors import Answer, Ask, Routes
@@ -28,35 +22,15 @@ from baton_notification.commands import (
     SendCode,
     VerifyCode,
 )
-from baton_notification.domain.access import CODE_LASTS, CODES_AT_MOST, CODES_WITHIN, digest
+from baton_notification.domain.access import CODE_LASTS, digest
 from baton_notification.domain.progress import ContentReference, SignedDocument
-from baton_notification.domain.refusals import TooOften
+from baton_notification.portal.guarding import Guard, Page, Strangers, either, said, wants_json
 from baton_notification.portal.showing import Pages, Shown, page_as_json, patient_of
 from baton_notification.portal.visits import Visit, Visits
 from baton_notification.queries import Queries
 
-LEVEL_SECONDS: Final = 0.08
-"""Answers about codes never come sooner, so that a known handle is not told from an unknown one by the time.
-"""
-
-HEADERS: Final[Mapping[str, str]] = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; "
-        "require-trusted-types-for 'script'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "X-Robots-Tag": "noindex, nofollow",
-}
-HSTS: Final = "max-age=31536000; includeSubDomains"
 WRONG_CODE: Final = "This code is wrong, used, or too old. Ask for another one."
 NO_PAGE: Final = "This link does not open anything (any more). Ask the practice for a new one."
-
-Page = Callable[[Ask[Any]], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,34 +43,8 @@ class Portal:
     contents: ContentClient
     clock: Clock
     new_code: Callable[[], str]
-    origin: str
-    level_seconds: float = LEVEL_SECONDS
-    strangers: Strangers = field(default_factory=lambda: Strangers())
-
-
-class Strangers:
-    """Counts code requests for handles that open nothing, so that they are limited just like real ones. Kept
-    in memory, the oldest forgotten first.
-    """
-
-    def __init__(self, most: int = 10_000) -> None:
-        self._asked: OrderedDict[str, deque[datetime]] = OrderedDict()
-        self._most = most
-
-    def ask(self, handle: str, at: datetime) -> None:
-        """One more request; raises ``TooOften`` where a known office would get it."""
-        asked = self._asked.pop(digest(handle), deque())
-        while asked and at - asked[0] >= CODES_WITHIN:
-            asked.popleft()
-        self._asked[digest(handle)] = asked
-        if len(self._asked) > self._most:
-            self._asked.popitem(last=False)
-        if len(asked) >= CODES_AT_MOST:
-            wait = (CODES_WITHIN - (at - asked[0])).total_seconds()
-            raise TooOften(
-                "Several codes were sent already. Use the last one or wait.", seconds=int(wait) + 1
-            )
-        asked.append(at)
+    guard: Guard
+    strangers: Strangers = field(default_factory=Strangers)
 
 
 def routes(portal: Portal) -> Routes:
@@ -111,8 +59,7 @@ def routes(portal: Portal) -> Routes:
 
     def page(method: str, path: str, summary: str, *, level: bool = False) -> Callable[[Page], Page]:
         def declare(handler: Page) -> Page:
-            guarded = _guarded(portal, handler, level=level)
-            routes.page(method, path, public=True, summary=summary)(guarded)
+            routes.page(method, path, public=True, summary=summary)(portal.guard.around(handler, level=level))
             return handler
 
         return declare
@@ -125,40 +72,40 @@ def routes(portal: Portal) -> Routes:
             visit=visit,
             office=await portal.queries.office(visit.practice_id, visit.link.office_id),
             patient=await _patient(portal, ask, visit),
-            acknowledgements=await _said(portal, visit),
+            acknowledgements=await _confirmations(portal, visit),
         )
-        return _either(ask, lambda: page_as_json(shown), lambda: portal.pages.page(shown))
+        return either(ask, lambda: page_as_json(shown), lambda: portal.pages.page(shown))
 
     @page("POST", "/o/{handle}/code", "Send a code to the address on file.", level=True)
     async def send_code(ask: Ask[Any]) -> Answer:
-        _said(ask)
+        said(ask)
         visit = await portal.visits.find(ask)
         browser = portal.visits.browser(ask) or portal.visits.new_secret()
         await _send_code(portal, ask, visit, browser)
         handle = ask.path["handle"]
-        return _either(
+        return either(
             ask,
             lambda: {"sent": True, "expires_in": int(CODE_LASTS.total_seconds())},
             lambda: portal.pages.code(None, handle),
-            status=202 if _wants_json(ask) else 200,
+            status=202 if wants_json(ask) else 200,
             cookies=(portal.visits.browser_cookie(browser),),
         )
 
     @page("POST", "/o/{handle}/verify", "Prove with the code that you are of the office.", level=True)
     async def verify(ask: Ask[Any]) -> Answer:
-        code = _said(ask, "code").get("code")
+        code = said(ask, "code").get("code")
         visit = await portal.visits.find(ask)
         secret = portal.visits.new_secret()
         if visit is None or not await _verified(portal, ask, visit, code, secret):
             return _wrong_code(portal, ask)
         cookies = portal.visits.session_cookies(secret)
-        if _wants_json(ask):
+        if wants_json(ask):
             return Answer(body={"verified": True}, set_cookies=cookies)
         return Answer(status=303, headers={"Location": f"/o/{visit.link.handle}"}, set_cookies=cookies)
 
     @page("POST", "/o/{handle}/acknowledge", "Confirm that you have it.")
     async def acknowledge(ask: Ask[Any]) -> Answer:
-        named = _said(ask, "documents").get("documents")
+        named = said(ask, "documents").get("documents")
         visit = await _known(portal, ask)
         reply = await ask.submit(
             AcknowledgeReceipt(
@@ -171,7 +118,7 @@ def routes(portal: Portal) -> Routes:
             ),
             caller=portal.visits.caller(ask, visit),
         )
-        if _wants_json(ask):
+        if wants_json(ask):
             return Answer(status=201 if reply.kind == "created" else 200, body=reply.body)
         return Answer(status=303, headers={"Location": f"/o/{visit.link.handle}"})
 
@@ -221,7 +168,7 @@ async def _patient(portal: Portal, ask: Ask[Any], visit: Visit) -> Mapping[str, 
     return patient_of(content)
 
 
-async def _said(portal: Portal, visit: Visit) -> list[Any]:
+async def _confirmations(portal: Portal, visit: Visit) -> list[Any]:
     listed = await portal.queries.acknowledgements(
         visit.practice_id, limit=200, after=None, referral_id=visit.link.referral_id
     )
@@ -296,70 +243,8 @@ async def _document(portal: Portal, ask: Ask[Any], visit: Visit, signed: SignedD
     )
 
 
-def _guarded(portal: Portal, handler: Page, *, level: bool) -> Page:
-    """Every answer with all headers; forms only from our own pages; refusals as pages of ours."""
-
-    async def guarded(ask: Ask[Any]) -> Answer:
-        started = time.monotonic()
-        try:
-            if ask.method == "POST":
-                _require_own_page(portal, ask)
-            answer = await handler(ask)
-        except Exception as error:  # only to show a refusal in our own form; whatever is none goes on
-            problem = problems.problem_for(error)
-            if problem is None:
-                raise
-            answer = _refusal(portal, ask, problem)
-        if level:
-            await asyncio.sleep(max(0.0, portal.level_seconds - (time.monotonic() - started)))
-        return _with_headers(portal, answer)
-
-    guarded.__name__ = handler.__name__
-    return guarded
-
-
-def _require_own_page(portal: Portal, ask: Ask[Any]) -> None:
-    """A form of another site is refused by what browsers say of where a request comes from; programs say
-    nothing.
-
-    Under our referrer policy a browser sends ``Origin: null`` even from our own page, so ``Sec-Fetch-Site``
-    decides where there is one; for browsers too old to send it ``SameSite`` keeps the session at home.
-    """
-    site, origin = ask.headers.get("sec-fetch-site"), ask.headers.get("origin")
-    host = ask.headers.get("host", "")
-    ours = {portal.origin, f"http://{host}", f"https://{host}", "null", None}
-    if site not in ("same-origin", "none", None) or (site is None and origin not in ours):
-        raise Refused("Send this form from its own page.", code="forbidden")
-
-
-def _refusal(portal: Portal, ask: Ask[Any], problem: problems.Problem) -> Answer:
-    headers = dict(problem.headers)
-    if _wants_json(ask):
-        return Answer(
-            status=problem.status, body=problem.json(), media_type=problems.MEDIA_TYPE, headers=headers
-        )
-    title = _TITLES.get(problem.type.code, "This did not work")
-    html = portal.pages.problem(title, problem.detail or problem.type.explanation)
-    return Answer(status=problem.status, body=html, media_type="text/html; charset=utf-8", headers=headers)
-
-
-def _with_headers(portal: Portal, answer: Answer) -> Answer:
-    headers = {
-        **HEADERS,
-        **({"Strict-Transport-Security": HSTS} if portal.origin.startswith("https:") else {}),
-    }
-    return Answer(
-        status=answer.status,
-        body=answer.body,
-        headers={**headers, **answer.headers},
-        media_type=answer.media_type,
-        version=answer.version,
-        set_cookies=answer.set_cookies,
-    )
-
-
 def _wrong_code(portal: Portal, ask: Ask[Any]) -> Answer:
-    if _wants_json(ask):
+    if wants_json(ask):
         raise Refused(WRONG_CODE, code="unauthenticated")
     html = portal.pages.code(None, ask.path["handle"], wrong=True)
     return Answer(status=401, body=html, media_type="text/html; charset=utf-8")
@@ -369,37 +254,6 @@ def _code_first(portal: Portal, ask: Ask[Any], visit: Visit) -> Answer:
     if "text/html" not in ask.headers.get("accept", ""):
         raise Refused("Use a code first: documents are shown to the office only.", code="unauthenticated")
     return Answer(status=303, headers={"Location": f"/o/{visit.link.handle}#identify"})
-
-
-def _either(
-    ask: Ask[Any], as_json: Callable[[], dict[str, Any]], as_html: Callable[[], str], *, status: int = 200,
-    cookies: tuple[str, ...] = (),
-) -> Answer:  # fmt: skip
-    if _wants_json(ask):
-        return Answer(status=status, body=as_json(), set_cookies=cookies)
-    return Answer(status=status, body=as_html(), media_type="text/html; charset=utf-8", set_cookies=cookies)
-
-
-def _wants_json(ask: Ask[Any]) -> bool:
-    return "json" in ask.headers.get("accept", "")
-
-
-def _said(ask: Ask[Any], *fields: str) -> Mapping[str, Any]:
-    """What a form, or a JSON object, says in these fields. Anything else in it is refused, as on every door."""
-    if not ask.raw:
-        return {}
-    if "json" not in ask.headers.get("content-type", ""):
-        said: Any = ask.form()
-    else:
-        try:
-            said = strict_json.loads(ask.raw)
-        except strict_json.MalformedJson as error:
-            raise Refused(str(error), code="malformed-json") from None
-    if not isinstance(said, dict):
-        raise Invalid([Fault("", "not-an-object", "Send an object.")])
-    if not said.keys() <= set(fields):
-        raise Invalid([Fault("", "unknown-field", "Leave out what the description does not name.")])
-    return said
 
 
 def _documents_confirmed(named: object, visit: Visit) -> tuple[tuple[str, int], ...]:
@@ -423,20 +277,6 @@ def _reference(where: ContentReference) -> ContentRef:
         owner=where.owner, kind=where.kind, id=where.id, version=where.version, sha256=where.sha256
     )
 
-
-def origin_of(url: str) -> str:
-    """Scheme and authority of a URL, as browsers write an origin."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-_TITLES: Final = {
-    "not-found": "There is nothing here",
-    "rate-limited": "Please wait a little",
-    "unauthenticated": "A code is needed first",
-    "busy": "Please try again",
-}
-"""What people read above the reason."""
 
 _EXTENSIONS: Final = {"application/pdf": ".pdf", "text/plain": ".txt", "application/xml": ".xml"}
 _STYLE: Final = (files("baton_notification") / "templates" / "office.css").read_bytes()
