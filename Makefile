@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 MEMBERS := contracts $(wildcard services/*) deploy/embedded
 READY := .venv/.ready
 
-.PHONY: help run test check journeys cluster cluster-stop fresh size lock generate long bench
+.PHONY: help run test check journeys up cluster cluster-stop fresh size lock generate long bench
 
 help: ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -34,10 +34,15 @@ check: $(READY) ## format, lint, types, import map, dependencies, generated cont
 	@.venv/bin/lint-imports --no-cache >/dev/null || .venv/bin/lint-imports --no-cache
 	@for member in $(MEMBERS); do (cd $$member && $(CURDIR)/.venv/bin/deptry --no-ansi src 2>&1 | grep -E "DEP00|error" ; true) ; done | (! grep .)
 	@.venv/bin/python -m baton_contracts.generate --check
+	@.venv/bin/python -m baton_embedded.generating --check
 	@echo "check: all well"
 
 journeys: $(READY) ## whole stories over running installations, in both ways of running
 	@.venv/bin/pytest -q tests/journeys
+
+up: ## the same in containers (compose); needs Docker
+	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose. Without it: make run, or make cluster."; exit 69; }
+	@docker compose --file deploy/compose/compose.yaml up --build --detach --wait && echo "up at http://127.0.0.1:8400"
 
 cluster: $(READY) ## PostgreSQL, Apache Kafka and two processes of every service on this machine
 	@.venv/bin/python -m baton_embedded.cluster
@@ -58,5 +63,6 @@ lock: ## write requirements.lock anew (hashes, no addresses)
 	    $(foreach name,contracts chassis formats intake scheduling notes notification console embedded,--no-emit-package baton-$(name)) \
 	    --output-file requirements.lock
 
-generate: $(READY) ## write schemas, AsyncAPI and OpenAPI anew
+generate: $(READY) ## write schemas, AsyncAPI, OpenAPI and generated parts of pages anew
 	@.venv/bin/python -m baton_contracts.generate
+	@.venv/bin/python -m baton_embedded.generating

@@ -317,6 +317,23 @@ def test_a_relative_as_author_gives_way_to_the_clinician_who_signed(clinical_doc
     assert "author-is-private" in codes(result)
 
 
+def test_whom_the_document_calls_referrer_and_referred_to_are_taken_at_its_word(
+    clinical_document: Make,
+) -> None:
+    def participant(code: str, family: str) -> str:
+        name = f"<associatedPerson><name><family>{family}</family></name></associatedPerson>"
+        return f'<participant typeCode="{code}"><associatedEntity>{name}</associatedEntity></participant>'
+
+    result = read(clinical_document(more=participant("REFB", "Asker") + participant("REFT", "Asked")))
+    found = referral(result)
+    assert found is not None
+    assert found.referrer == document(result).referrer
+    assert found.referrer is not None
+    assert found.referrer.practitioner is not None
+    assert found.referrer.practitioner.names[0].family == "Asker"
+    assert [one.practitioner.names[0].family for one in found.performers if one.practitioner] == ["Asked"]
+
+
 def test_the_visit_and_those_who_took_part_are_read(clinical_document: Make) -> None:
     more = (
         '<documentationOf><serviceEvent><performer typeCode="PRF"><functionCode code="PCP"/><assignedEntity>'

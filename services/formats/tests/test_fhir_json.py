@@ -25,9 +25,9 @@ def refusal(body: bytes) -> NotJson:
 
 
 def elapsed(act: Callable[[], object]) -> float:
-    started = time.perf_counter()
+    started = time.thread_time()
     act()
-    return time.perf_counter() - started
+    return time.thread_time() - started
 
 
 def refused_in(body: bytes) -> float:

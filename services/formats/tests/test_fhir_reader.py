@@ -309,9 +309,9 @@ def test_thousands_of_references_by_number_cost_no_square() -> None:
         request(id=str(n), subject={"identifier": {"system": "urn:x", "value": str(n)}}) for n in range(3_000)
     ]
     body = json.dumps(bundle(*people, *asked)).encode()
-    started = time.perf_counter()
+    started = time.thread_time()
     referrals = [one for one in fhir.read(body).facts if isinstance(one, Referral)]
-    assert time.perf_counter() - started < 8
+    assert time.thread_time() - started < 8
     assert all(one.patient is not None and one.patient.id == one.id for one in referrals)
 
 
@@ -619,6 +619,27 @@ def test_a_result_keeps_the_digits_of_its_value() -> None:
                "valueQuantity": {"value": 65.20, "unit": "kg"}}"""
     (line,) = fact(fhir.read(body), Document).observations
     assert (line.value, line.unit) == ("65.20", "kg")
+
+
+@pytest.mark.parametrize("full_url", ['"fullUrl": "urn:uuid:1", ', '"fullUrl": "urn:\\u0075uid:1", ', ""])
+def test_a_result_in_a_bundle_keeps_its_digits_wherever_it_stands(full_url: str) -> None:
+    weight = '{"resourceType": "Observation", "id": "%s", "code": {}, "valueQuantity": {"value": %s}}'
+    first, second = weight % ("w", "1.10"), weight % ("v", "2.20")
+    entries = f'{{{full_url}"resource": {first}}}, {{"resource": {second}}}'
+    body = f'{{"resourceType": "Bundle", "type": "collection", "entry": [{entries}]}}'
+    lines = fact(fhir.read(body.encode()), Document).observations
+    assert [line.value for line in lines] == ["1.10", "2.20"]
+
+
+def test_two_entries_under_one_url_keep_their_own_digits() -> None:
+    weight = (
+        '{"resourceType": "Observation", "id": "%s", "code": {"text": "x"}, "valueQuantity": {"value": %s}}'
+    )
+    entry = '{"fullUrl": "urn:uuid:1", "resource": %s}'
+    entries = ", ".join(entry % (weight % pair) for pair in (("a", "1.10"), ("b", "2.20")))
+    body = f'{{"resourceType": "Bundle", "type": "collection", "entry": [{entries}]}}'
+    lines = fact(fhir.read(body.encode()), Document).observations
+    assert [line.value for line in lines] == ["1.10", "2.20"]
 
 
 def test_a_visit_is_evidence_of_arrival() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -239,6 +239,11 @@ class Desk:
         made: dict[str, Any] = answer.json()
         return made
 
+    @staticmethod
+    def outgoing(event: contract.Event) -> Outgoing:
+        """An event as its producer hands it to its chassis."""
+        return outgoing(event)
+
     async def types(self) -> list[str]:
         """The types of what was published, oldest first."""
         return [event.type for event in await self.running.published()]
@@ -257,9 +262,6 @@ def outgoing(event: contract.Event) -> Outgoing:
     )
 
 
-Start = Callable[..., Awaitable[Desk]]
-
-
 @asynccontextmanager
 async def desk_on(
     url: str, clock: FixedClock, security_clock: FixedClock, **settings: Any
@@ -271,7 +273,8 @@ async def desk_on(
         spread=lambda: 0.5,
         security_clock=security_clock,
     )
-    told = Settings(public_url="http://service.test", outbound_allow=("127.0.0.0/8",), **settings)
+    given: dict[str, Any] = {"public_url": "http://service.test", "outbound_allow": ("127.0.0.0/8",)}
+    told = Settings(**given | settings)
     async with harness(definition(chances), url=url, clock=clock, settings=told) as running:
         desk = Desk(running, clock, security_clock)
         try:
@@ -292,3 +295,13 @@ async def quick_desk(tmp_path: Any, clock: FixedClock, security_clock: FixedCloc
     """The service on SQLite only, for what no database decides."""
     async with desk_on(f"sqlite:///{tmp_path / 'quick.sqlite'}", clock, security_clock) as running:
         yield running
+
+
+@pytest.fixture
+def desk_with(tmp_path: Any, clock: FixedClock, security_clock: FixedClock) -> Callable[..., Any]:
+    """Starts the service on SQLite with other settings."""
+
+    def start(**settings: Any) -> Any:
+        return desk_on(f"sqlite:///{tmp_path / 'other.sqlite'}", clock, security_clock, **settings)
+
+    return start

@@ -9,9 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from aiosmtpd.smtp import SMTP
 from standardwebhooks.webhooks import Webhook
 
 from baton_chassis.clock import FixedClock
+from baton_chassis.errors import Unavailable
 from baton_notification import store
 from baton_notification.domain.ladder import Status
 
@@ -314,3 +316,78 @@ async def test_five_days_of_nothing_but_failures_end_an_endpoint(quick_desk: Any
 
     endpoint = await desk.queries.webhook("p1", made["id"])
     assert (endpoint.active, endpoint.disabled_reason) == (False, "failing")
+
+
+class Inbox:
+    """What a mail server took."""
+
+    def __init__(self) -> None:
+        self.texts: list[bytes] = []
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        self.texts.append(envelope.content)
+        return "250 OK"
+
+
+async def test_with_a_mail_server_set_mail_goes_there_and_is_sent_not_delivered(desk_with: Any) -> None:
+    inbox, loop = Inbox(), asyncio.get_running_loop()
+    listening = await loop.create_server(lambda: SMTP(inbox, hostname="mail.test", loop=loop), "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    async with desk_with(smtp_url=f"smtp://127.0.0.1:{port}", mail_from="updates@practice.example") as desk:
+        await desk.refer()
+        await desk.send()
+        (delivery,) = await desk.deliveries()
+        async with desk.running.client() as client:
+            mailbox = await client.get("/dev/mailbox/messages")
+    listening.close()
+
+    assert (delivery.status, delivery.attempts[0].code) == (Status.SENT, "250")
+    assert b"front.desk@family-practice.example" in inbox.texts[0]
+    assert f"Message-ID: <{delivery.id}@practice.example>".encode() in inbox.texts[0]
+    assert mailbox.status_code == 404
+
+
+async def test_a_name_that_leads_inside_at_sending_time_is_not_dialled(
+    desk_with: Any, receiver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk_with(outbound_allow=()) as desk:
+        await desk.webhook("https://hooks.office.example/in")
+        monkeypatch.setattr("baton_chassis.outbound._ask_system", lambda host: ["127.0.0.1"])
+        await desk.refer(mail=None)
+        await desk.send()
+        (delivery,) = await desk.deliveries()
+
+    assert (delivery.status, delivery.attempts[0].outcome) == (Status.QUEUED, "address-not-public")
+
+
+async def test_a_note_whose_owner_is_away_is_fetched_again_later(quick_desk: Any, receiver: Any) -> None:
+    desk = quick_desk
+    referral = await desk.refer(mail=None)
+    await desk.webhook(receiver.url, office_id=referral.office_id, payload="full", agreement="A-1")
+    contents, fetch = desk.running.contents, desk.running.contents.fetch
+
+    async def away(practice_id: str, reference: Any) -> Any:
+        raise Unavailable("the owner does not answer")
+
+    contents.fetch = away
+    await desk.sign(referral)
+    await desk.send()
+    assert receiver.seen == []
+    contents.fetch = fetch
+    desk.clock.advance(timedelta(seconds=10))
+    await desk.send()
+
+    (delivery,) = [one for one in await desk.deliveries() if one.document]
+    assert [one.outcome for one in delivery.attempts] == ["content-unavailable", "accepted"]
+    assert delivery.status is Status.DELIVERED
+
+
+async def test_a_code_that_could_not_leave_in_time_does_not_leave(quick_desk: Any) -> None:
+    desk = quick_desk
+    handle = await desk.handle(await desk.refer())
+    async with desk.running.client() as client:
+        await client.post(f"/o/{handle}/code", headers={"Accept": "application/json"})
+    desk.security_clock.advance(timedelta(minutes=11))
+    await desk.send()
+
+    assert not any("Your code" in mail["text"] for mail in await desk.mails())

@@ -108,7 +108,8 @@ async def test_an_endpoint_may_ask_for_the_events_as_they_stand_in_the_log(desk:
     referral = await desk.refer()
     receiver.answers = ["503 Busy", "204 No Content"]
     envelopes = [
-        desk.running.envelope(_outgoing(event)) for event in (desk.accepted(referral), desk.booked(referral))
+        desk.running.envelope(desk.outgoing(event))
+        for event in (desk.accepted(referral), desk.booked(referral))
     ]
     await desk.running.deliver(*envelopes)
     await desk.send()
@@ -119,15 +120,6 @@ async def test_an_endpoint_may_ask_for_the_events_as_they_stand_in_the_log(desk:
     assert {envelope.to_bytes() for envelope in envelopes} <= bodies
     assert receiver.seen[0].headers["content-type"] == "application/cloudevents+json"
     assert {one.status for one in await desk.deliveries(channel="webhook")} == {Status.DELIVERED}
-
-
-def _outgoing(event: contract.Event) -> Any:
-    from baton_chassis.commands import Outgoing
-
-    return Outgoing(
-        type=event.type.value, topic="referral.events", source=event.stream, subject=event.entity_id,
-        key=event.entity_id, data=event.body(), occurred_at=event.occurred_at,
-    )  # fmt: skip
 
 
 async def test_a_full_endpoint_gets_the_note_and_its_answer_proves_it(quick_desk: Any, receiver: Any) -> None:
@@ -198,10 +190,24 @@ async def test_a_later_referral_does_not_add_an_address_for_codes(quick_desk: An
     assert [route.address for route in office.routes] == ["front.desk@family-practice.example"]
 
 
+async def test_a_reference_that_changed_is_used_from_then_on(quick_desk: Any) -> None:
+    desk = quick_desk
+    referral = await desk.refer()
+    await desk.happen(
+        contract.ReferralUpdated(
+            **desk.about(referral), changed=("office_reference",), office_reference="FP-9999"
+        )
+    )
+    await desk.happen(desk.accepted(referral))
+    await desk.send()
+
+    assert "FP-9999" in [mail["subject"] for mail in await desk.mails()][-1]
+
+
 async def test_an_event_that_cannot_be_read_is_parked(quick_desk: Any) -> None:
     desk = quick_desk
     referral = await desk.refer()
-    outgoing = _outgoing(desk.accepted(referral))
+    outgoing = desk.outgoing(desk.accepted(referral))
     broken = desk.running.envelope(
         type(outgoing)(**{name: getattr(outgoing, name) for name in outgoing.__slots__} | {"data": {"x": 1}})
     )

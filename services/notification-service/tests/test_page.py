@@ -13,7 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
+from baton_chassis.content import Content
+from baton_chassis.ids import new_id
+from baton_chassis.testing.harness import harness
+from baton_notification.app import Chances, definition
 from baton_notification.domain.ladder import Status
+from baton_notification.settings import Settings
 
 JSON = {"Accept": "application/json"}
 HTML = {"Accept": "text/html"}
@@ -372,10 +377,6 @@ async def test_every_answer_carries_the_headers_that_keep_it_private(quick_desk:
 async def test_over_https_cookies_never_leave_their_host(
     database_url: str, clock: Any, security_clock: Any
 ) -> None:
-    from baton_chassis.testing.harness import harness
-    from baton_notification.app import Chances, definition
-    from baton_notification.settings import Settings
-
     settings = Settings(public_url="https://referrals.practice.example")
     made = definition(Chances(security_clock=security_clock))
     async with (
@@ -430,6 +431,24 @@ async def test_a_body_that_cannot_be_right_is_refused_also_for_a_handle_nobody_h
 
     assert [answer.status_code for answer in answers] == [status, status]
     assert answers[0].headers["content-type"] == "application/problem+json"
+
+
+async def test_a_document_that_is_no_plain_text_is_a_download(quick_desk: Any) -> None:
+    desk = quick_desk
+    referral = await desk.refer()
+    signed = await desk.sign(referral)
+    page = Content.of("text/html", b"<script>alert(1)</script>")
+    desk.running.contents.kept[("note", signed.document.id)] = page
+    handle = await desk.handle(referral)
+
+    async with browser(desk) as client:
+        await identify(desk, client, handle)
+        answer = await client.get(f"/o/{handle}/documents/{signed.document.id}", headers=HTML)
+        unknown = await client.get(f"/o/{handle}/documents/{new_id()}", headers=HTML)
+
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert unknown.status_code == 404
 
 
 async def test_another_office_cannot_use_its_session_here(quick_desk: Any) -> None:

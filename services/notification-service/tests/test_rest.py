@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from baton_chassis.doors import inventory
 from baton_chassis.ids import new_id
 
 
@@ -276,8 +277,6 @@ async def test_a_paused_office_hears_the_newest_news_when_it_resumes(desk: Any) 
 
 
 async def test_every_route_says_its_scope_and_is_shut_without_it(quick_desk: Any) -> None:
-    from baton_chassis.doors import inventory
-
     desk = quick_desk
     desk.running.scopes = frozenset()
     guarded = [one for one in inventory(*desk.running.service.routes) if not one.public]

@@ -7,7 +7,6 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook
 
-from baton_contracts import events as contract
 from baton_notification.domain.ladder import Status
 
 
@@ -37,20 +36,11 @@ async def test_nothing_is_sent_by_reading_an_event(quick_desk: Any) -> None:
 async def test_an_event_read_twice_is_told_once(desk: Any) -> None:
     referral = await desk.refer()
     accepted = desk.accepted(referral)
-    envelope = desk.running.envelope(_outgoing(accepted))
+    envelope = desk.running.envelope(desk.outgoing(accepted))
     await desk.running.deliver(envelope, envelope)
     await desk.send()
 
     assert len(await desk.mails()) == 2
-
-
-def _outgoing(event: contract.Event) -> Any:
-    from baton_chassis.commands import Outgoing
-
-    return Outgoing(
-        type=event.type.value, topic="referral.events", source=event.stream, subject=event.entity_id,
-        key=event.entity_id, data=event.body(), occurred_at=event.occurred_at,
-    )  # fmt: skip
 
 
 async def test_a_webhook_of_an_office_is_called_with_a_thin_signed_notice(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
 from datetime import timedelta
@@ -162,13 +163,21 @@ def _introduce(state: dict[str, Any], path: Path) -> None:
     print(f"  here            {base_url}/")
     if state["mailbox_url"]:
         print(f"  mail to offices {state['mailbox_url']}")
-    print(f"  event stream    {state['events_url']}   (or: baton events tail --follow)")
+    print(f"  event stream    {state['events_url']}   (or: {_command()} events tail --follow)")
     print(f"  API             {base_url}/openapi.json")
     if state["token"]:
-        print("  try             TOKEN=$(baton token --scope referrals:read) && \\")
+        print(f"  try             TOKEN=$({_command()} token --scope referrals:read) && \\")
         print(f'                  curl -H "Authorization: Bearer $TOKEN" {base_url}/v1/referrals')
     print("  Ctrl-C stops it; the data stays.")
     print(f"BATON READY {base_url} state={path}", flush=True)
+
+
+def _command() -> str:
+    """How `baton` is called from here: by its name where the shell finds it, else by its path."""
+    if shutil.which("baton"):
+        return "baton"
+    program = Path(sys.executable).with_name("baton")
+    return str(program.relative_to(Path.cwd())) if program.is_relative_to(Path.cwd()) else str(program)
 
 
 def _log_file(data_dir: Path) -> Any:

@@ -17,6 +17,11 @@ _REF = "#/components/schemas/{model}"
 _PENDING = "#/x-models/"
 """Where an operation refers to before all models of the application, and so their names, are known."""
 
+_ABOUT = (
+    "Send `Authorization: Bearer`; the practice comes from the token. Unknown fields of a body are refused. "
+    "Every refusal is a problem (RFC 9457) with a stable `code`; `/problems/{code}` says what to do. "
+    "Times are RFC 3339 with an offset, ids are UUIDs. Ignore fields of answers that you do not know."
+)
 Mode = Literal["validation", "serialization"]
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 _PROBLEM_SCHEMA: Mapping[str, Any] = {
@@ -87,6 +92,8 @@ def _with_components(schema: dict[str, Any], declarations: Iterable[RouteDeclara
     places, defined = models_json_schema(list(models.values()), ref_template=_REF)
     named = {_PENDING + key: places[model]["$ref"] for key, model in models.items()}
     whole: dict[str, Any] = _renamed(schema, named)
+    whole["info"]["description"] = _ABOUT
+    whole.setdefault("servers", [{"url": "/"}])
     components = whole.setdefault("components", {})
     shapes = {**components.get("schemas", {}), **defined.get("$defs", {}), "Problem": _PROBLEM_SCHEMA}
     components["schemas"] = dict(sorted(shapes.items()))

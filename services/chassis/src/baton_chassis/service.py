@@ -36,6 +36,7 @@ from baton_chassis.repository import Repository
 from baton_chassis.sealing import Keyring, RootKeys
 from baton_chassis.settings import ChassisSettings
 from baton_chassis.signals import Signal
+from baton_chassis.sweeping import Sweeper
 from baton_chassis.tables import ChassisTables
 from baton_chassis.timers import Timers
 from baton_chassis.work import HandlerOf, WriteSet
@@ -273,6 +274,13 @@ class Service:
             on_failure=self._failed,
         )
         self._spawn(self.timers.run(), "timers")
+        sweeper = Sweeper(
+            database=self.database,
+            tables=self.definition.tables,
+            clock=self.environment.clock,
+            on_failure=self._failed,
+        )
+        self._spawn(sweeper.run(), "sweeper")
 
     def _spawn(self, loop: Any, name: str) -> None:
         self._tasks.append(asyncio.create_task(loop, name=name))

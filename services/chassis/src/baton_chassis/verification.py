@@ -175,20 +175,27 @@ async def gather(
     """
     deadline = time.monotonic() + patience
     while True:
-        before = await _restless(log, subjects)
+        before = await _unrest(log, subjects)
         if begin is not None:
             begin()
         services = [await _service_evidence(subject, log.log_id) for subject in subjects]
         read = await _log_evidence(log, on_event or (lambda _: None))
-        quiet = before == 0 and await _restless(log, subjects) == 0 and _accounted(services, read)
+        quiet = before.waiting == 0 and before == await _unrest(log, subjects)
         if quiet or time.monotonic() > deadline:
             return Evidence(log=read, services=services, quiet=quiet)
         await asyncio.sleep(PAUSE_SECONDS)
 
 
-async def _restless(log: EventLog, subjects: Sequence[Subject]) -> int:
-    """How much still waits to be published or applied."""
-    ends = {topic: await log.end_offsets(topic) for topic in TOPICS}
+@dataclass(frozen=True, slots=True)
+class _Unrest:
+    """How much still waits to be published or applied, and where the log ends."""
+
+    waiting: int
+    ends: Mapping[str, Mapping[int, int]]
+
+
+async def _unrest(log: EventLog, subjects: Sequence[Subject]) -> _Unrest:
+    ends = {topic: dict(await log.end_offsets(topic)) for topic in TOPICS}
     waiting = 0
     for subject in subjects:
         waiting += await _count(subject.database, subject.definition.tables.outbox)
@@ -199,12 +206,7 @@ async def _restless(log: EventLog, subjects: Sequence[Subject]) -> int:
                     max(0, end - offsets.get((subscription.consumer, topic, number), 0))
                     for number, end in ends[topic].items()
                 )
-    return waiting
-
-
-def _accounted(services: Sequence[ServiceEvidence], read: LogEvidence) -> bool:
-    """Whether log and journals, read one after the other, tell of the same events."""
-    return sum(len(service.journal) for service in services) == sum(1 for _ in read.firsts())
+    return _Unrest(waiting, ends)
 
 
 async def _service_evidence(subject: Subject, log_id: str) -> ServiceEvidence:

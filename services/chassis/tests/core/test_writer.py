@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from baton_chassis.clock import FixedClock
 from baton_chassis.commands import Caller, IdempotencyKey
 from baton_chassis.database.port import OutcomeUnknown
 from baton_chassis.errors import KeyReused, NotFound, Unavailable, VersionMismatch
 from baton_chassis.ids import new_id
+from baton_chassis.sweeping import Sweeper
 from baton_chassis.testing.harness import Harness
 
 
@@ -267,3 +270,23 @@ async def test_a_stopped_service_says_busy(toy: Harness, words: dict[str, Any]) 
 
     with pytest.raises(Unavailable):
         await toy.submit(words["Open"](id=new_id()))
+
+
+async def test_a_key_is_forgotten_after_a_week_and_not_before(
+    toy: Harness, words: dict[str, Any], caller: Caller, clock: FixedClock
+) -> None:
+    sweeper = Sweeper(
+        database=toy.service.database,
+        tables=toy.service.definition.tables,
+        clock=clock,
+        on_failure=lambda where, error: None,
+    )
+    await toy.service.submit(words["Open"](id=new_id()), caller, key=_key("k"))
+
+    clock.advance(timedelta(days=6, hours=23))
+    assert await sweeper.sweep() == 0
+    clock.advance(timedelta(hours=2))
+
+    assert await sweeper.sweep() == 1
+    again = await toy.service.submit(words["Open"](id=new_id()), caller, key=_key("k"))
+    assert not again.replayed

@@ -33,7 +33,7 @@ class Page:
 
 PAGES: Final = (
     Page("hl7v2", "HL7 v2", hl7v2.MAPPINGS),
-    Page("fhir", "FHIR R4 and STU3", fhir.MAPPINGS),
+    Page("fhir", "FHIR R4 and STU3", fhir.MAPPINGS, fhir.DETAILS),
     Page("ccda", "C-CDA", ccda.MAPPINGS, ccda.DETAILS),
     Page("xdm", "XDM archives", xdm.MAPPINGS, xdm.DETAILS),
 )

@@ -38,7 +38,7 @@ ATTEMPTS = metrics.Counter(
     "baton_delivery_attempts_total", "Tries to send, by channel and outcome.", labels=("channel", "outcome")
 )
 
-LEASE: Final = timedelta(seconds=90)
+LEASE: Final = timedelta(seconds=45)
 """How long a delivery is one worker's: longer than any try takes."""
 
 AT_ONCE: Final = 16

@@ -116,14 +116,19 @@ def _orders(head: Head) -> tuple[Link, ...]:
 
 
 def _referrer_named(head: Head) -> Party | None:
-    """Whom the document itself calls the referrer (ParticipationType REFB, REF, REFT)."""
-    for node in (
-        *head.root.all("participant"),
-        *head.root.all("componentOf/encompassingEncounter/encounterParticipant"),
-    ):
-        if node.get("typeCode") in ("REFB", "REF", "RFE"):
+    """Whom the document itself calls the referrer (REFB and REF of ParticipationType, HL7 V3)."""
+    encounter = head.root.all("componentOf/encompassingEncounter/encounterParticipant")
+    for node in (*head.root.all("participant"), *encounter):
+        if node.get("typeCode") in ("REFB", "REF"):
             return party(node.first("associatedEntity") or node.first("assignedEntity"), head.doubts)
     return None
+
+
+def _performers(head: Head) -> tuple[Party, ...]:
+    """To whom it goes, and whom it calls referred to (REFT)."""
+    named = (one for one in head.root.all("participant") if one.get("typeCode") == "REFT")
+    found = (party(one.first("associatedEntity"), head.doubts) for one in named)
+    return (*head.recipients, *(one for one in found if one is not None and one not in head.recipients))
 
 
 def custodian(root: Node, doubts: Doubts) -> Organization | None:
@@ -438,7 +443,8 @@ REFERRAL: Final = MessageMapping(
             "performers",
             "To whom",
             "informationRecipient/intendedRecipient",
-            read=lambda head: head.recipients,
+            also=("participant[@typeCode=REFT]/associatedEntity",),
+            read=_performers,
         ),
         FieldMapping(
             "authored_at",

@@ -78,7 +78,8 @@ def _sentence(words: str) -> str:
 
 
 def _note_encoding(report: XmlReport, doubts: Doubts) -> None:
-    if not _same_charset(report.declared or "utf-8", report.encoding):
+    unclaimed = report.encoding if report.encoding.startswith("utf") else "utf-8"
+    if not _same_charset(report.declared or unclaimed, report.encoding):
         doubts.add("charset-differs", "/")
     if report.replaced:
         doubts.add("undecodable-bytes", "/")

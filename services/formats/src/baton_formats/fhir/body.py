@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from baton_formats.facts import Identifier, Link
 from baton_formats.fhir.datatypes import identifier
 from baton_formats.fhir.profiles import PLAIN, Profile
+from baton_formats.fhir.strict_json import ExactNumbers
 from baton_formats.fhir.tree import Doubts, Node, Path, Resource, steps_of
 
 T = TypeVar("T")
@@ -29,10 +30,9 @@ class Body:
     """Every resource of a body with its place, and the way from a reference to what it means."""
 
     def __init__(
-        self, root: Resource, *, bare_lists: bool = False, exact: Callable[[], Any] | None = None
+        self, root: Resource, *, bare_lists: bool = False, exact: ExactNumbers | None = None
     ) -> None:
         self._exact = exact
-        self._exact_root: Any = None
         self.doubts = Doubts()
         self.bare_lists = bare_lists
         self.profile: Profile = PLAIN
@@ -268,12 +268,23 @@ class Body:
         value = node.value.get(name)
         if not isinstance(value, float) or self._exact is None:
             return value if isinstance(value, int | str) else None
-        if self._exact_root is None:
-            self._exact_root = self._exact()
-        found = self._exact_root
-        for step in steps_of((node.path, name))[1:]:
+        steps = steps_of((node.path, name))[1:]
+        found = self._exact_entry(steps)
+        if found is None:
+            found = self._exact.whole()
+        else:
+            steps = steps[3:]
+        for step in steps:
             found = found[step]
         return found if isinstance(found, Decimal | int) else None
+
+    def _exact_entry(self, steps: list[str | int]) -> Any:
+        """The entry of the outermost Bundle that a path leads into, with every digit, if it stands apart."""
+        if self._exact is None or len(steps) < 4 or steps[0] != "entry" or steps[2] != "resource":
+            return None
+        entry = self.root.value["entry"][steps[1]]
+        full_url = entry.get("fullUrl")
+        return self._exact.resource(full_url, entry["resource"]) if isinstance(full_url, str) else None
 
     def document_of(self, composition: Node) -> Node | None:
         """The document Bundle a Composition opens: it is the first of its Bundle."""

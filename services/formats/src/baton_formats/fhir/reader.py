@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from baton_formats.facts import Fact, Patient
 from baton_formats.fhir import bindings, documents, messages, parameters, people, requests, schedule
 from baton_formats.fhir.body import Body
-from baton_formats.fhir.profiles import PLAIN, Profile, profile_for
+from baton_formats.fhir.profiles import PLAIN, profile_for
 from baton_formats.fhir.resource_types import KNOWN_TYPES, STU3_ONLY
-from baton_formats.fhir.strict_json import NotJson, Parsed, exact, parse
+from baton_formats.fhir.strict_json import ExactNumbers, NotJson, Parsed, parse
 from baton_formats.fhir.tables import code
 from baton_formats.fhir.tree import Node
 from baton_formats.fhir.xml import NotFhirXml, from_xml
@@ -88,7 +88,7 @@ def _read_json(body: bytes) -> ReadResult:
         where = f"line {error.line} column {error.column}" if error.line is not None else ""
         finding = Finding(error.code, where, error.detail, refusing=True)
         return refused(Format.FHIR, f"The body is no acceptable JSON: {error}.", findings=(finding,))
-    return read_value(parsed.value, findings=_oddities(parsed), exact_root=lambda: exact(body))
+    return read_value(parsed.value, findings=_oddities(parsed), exact=ExactNumbers(body))
 
 
 def _oddities(parsed: Parsed) -> tuple[Finding, ...]:
@@ -119,15 +119,16 @@ def read_value(
     *,
     bare_lists: bool = False,
     findings: tuple[Finding, ...] = (),
-    exact_root: Callable[[], Any] | None = None,
+    exact: ExactNumbers | None = None,
 ) -> ReadResult:
     """What an already parsed value says; the caller vouches for its depth."""
     reason = _no_resource(value)
     if reason is not None:
         return refused(Format.FHIR, reason, findings=findings)
-    body = Body(value, bare_lists=bare_lists, exact=exact_root)
-    body.profile = _profile(body)
-    message = _message(body)
+    body = Body(value, bare_lists=bare_lists, exact=exact)
+    signs = _signs(body)
+    body.profile = profile_for(signs) if signs else PLAIN
+    message = _message(body, _version(body, signs))
     return ReadResult(format=Format.FHIR, messages=(message,), findings=findings)
 
 
@@ -148,38 +149,29 @@ _LOOKED_AT = 40
 """Resources whose profiles and numbers are looked at to know the partner."""
 
 
-def _profile(body: Body) -> Profile:
-    """The partner profile, from the profiles, events and numbers the first resources name."""
-    marks = [mark for node in body.nodes[:_LOOKED_AT] for mark in _marks(node.value)]
-    return profile_for(marks) if marks else PLAIN
+def _signs(body: Body) -> list[str]:
+    """The profiles, events and namespaces that the first resources name."""
+    signs: list[str] = []
+    for node in body.nodes[:_LOOKED_AT]:
+        value = node.value
+        meta, event, numbers = value.get("meta"), value.get("eventCoding"), value.get("identifier")
+        profiles = meta.get("profile") if isinstance(meta, dict) else None
+        signs.extend(profiles if isinstance(profiles, list) else ())
+        for held in (event, *(numbers if isinstance(numbers, list) else ())):
+            if isinstance(held, dict):
+                signs.append(held.get("system", ""))
+    return [sign for sign in signs if isinstance(sign, str) and sign]
 
 
-def _marks(resource: dict[str, Any]) -> Iterator[str]:
-    yield from _profiles(resource)
-    event, numbers = resource.get("eventCoding"), resource.get("identifier")
-    for held in (event, *(numbers if isinstance(numbers, list) else ())):
-        if isinstance(held, dict) and isinstance(held.get("system"), str):
-            yield held["system"]
-
-
-def _profiles(resource: dict[str, Any]) -> Iterator[str]:
-    meta = resource.get("meta")
-    profiles = meta.get("profile") if isinstance(meta, dict) else None
-    for profile in profiles if isinstance(profiles, list) else ():
-        if isinstance(profile, str):
-            yield profile
-
-
-def _version(body: Body) -> str:
+def _version(body: Body, signs: list[str]) -> str:
     """Which release the body is written in, by what only one release has."""
-    if any(node.value.get("resourceType") in STU3_ONLY for node in body.nodes):
+    if any("/STU3/" in sign for sign in signs):
         return "3.0"
-    said = (profile for node in body.nodes[:_LOOKED_AT] for profile in _profiles(node.value))
-    return "3.0" if any("/STU3/" in profile for profile in said) else "4.0"
+    kinds = (node.value.get("resourceType") for node in body.nodes)
+    return "4.0" if STU3_ONLY.isdisjoint(kind for kind in kinds if isinstance(kind, str)) else "3.0"
 
 
-def _message(body: Body) -> Message:
-    version = _version(body)
+def _message(body: Body, version: str) -> Message:
     root = body.root.value
     kind = str(root.get("resourceType") or "CDS Hooks")
     if kind == "Bundle":

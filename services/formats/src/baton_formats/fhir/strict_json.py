@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -74,6 +74,46 @@ def parse(body: bytes) -> Parsed:
 def exact(body: bytes) -> Any:
     """The value of a text that :func:`parse` accepted, with every fraction as ``Decimal``."""
     return _EXACT.decode(body.decode("utf-8-sig"))
+
+
+_ENTRY = re.compile(r'"fullUrl"\s*:\s*"([^"\\]*)"\s*,\s*"resource"\s*:\s*(?=\{)')
+
+
+class ExactNumbers:
+    """A text that :func:`parse` accepted, read again with every digit, and only where somebody asks.
+
+    Few resources of a large Bundle are asked for; each of those is read on its own if its entry can be told
+    by its ``fullUrl``, otherwise the whole text is.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._text: str | None = None
+        self._offsets: dict[str, int | None] = {}
+        self._read: dict[str, Any] = {}
+        self._whole: Any = None
+
+    def whole(self) -> Any:
+        """The value of the whole text."""
+        if self._whole is None:
+            self._whole = exact(self._body)
+        return self._whole
+
+    def resource(self, full_url: str, like: Mapping[str, Any]) -> Any:
+        """The resource of the entry with this ``fullUrl``, if it is surely ``like``; else None."""
+        if self._text is None:
+            self._text = self._body.decode("utf-8-sig")
+            for entry in _ENTRY.finditer(self._text):
+                known = entry.group(1) in self._offsets
+                self._offsets[entry.group(1)] = None if known else entry.end()
+        offset = self._offsets.get(full_url)
+        if offset is None:
+            return None
+        if full_url not in self._read:
+            self._read[full_url] = _EXACT.raw_decode(self._text, offset)[0]
+        found = self._read[full_url]
+        same = all(found.get(name) == like.get(name) for name in ("resourceType", "id"))
+        return found if same else None
 
 
 def _exact_whole(text: str) -> int | Decimal:
