@@ -348,7 +348,7 @@ def _exchange(key: str, step: Step, answer: httpx.Response) -> Exchange:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def workload() -> type[Workload]:
     """Makes workloads."""
     return Workload

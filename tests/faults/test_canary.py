@@ -364,7 +364,7 @@ class Loop:
 
 
 def files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Every file as it lies there, and every value of every SQLite table (a long one is spread over pages)."""
+    """Every file as it lies there, and every value of every SQLite table: a long one is spread over pages."""
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             yield path.name, path.read_bytes()

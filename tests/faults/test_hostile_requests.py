@@ -67,7 +67,7 @@ ODD: Mapping[str, Any] = {
     "true": "true",
     "null": "null",
     "list": "[[[]]]",
-    "object": '{"%s": 1}' % CANARY,
+    "object": json.dumps({CANARY: 1}),
     "controls": json.dumps(f"{CANARY}\u202e\u200b\u0007\n\x1b[31m"),
     "empty": '""',
     "year 9999": '"9999-12-31T23:59:59+00:00"',

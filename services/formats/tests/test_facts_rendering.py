@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from baton_formats.facts import (
@@ -37,6 +37,7 @@ def test_an_empty_fact_is_its_kind_and_comes_back(kind: Any) -> None:
 
 
 @given(st.data())
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_fact_comes_back_from_json(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(FACT_TYPES))
     fact = data.draw(st.from_type(kind))
@@ -203,6 +204,7 @@ def test_fhir_times_get_seconds_but_never_an_offset_nobody_gave() -> None:
 
 
 @given(st.text(max_size=40))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_text_stops_the_parsers_of_times(text: str) -> None:
     for parsed in (parse_iso(text), parse_hl7(text)):
         assert (parsed.iso is None) != (parsed.text is None)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from baton_formats import fhir
@@ -106,6 +106,7 @@ _TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
     st.integers(0, 5),
     st.booleans(),
 )
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_repeated_key_is_found_whatever_stands_in_the_strings(
     members: dict[str, str], which: int, ascii_only: bool
 ) -> None:
@@ -238,6 +239,7 @@ _JSON: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(_JSON)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_value_comes_back_as_it_was(value: Any) -> None:
     try:
         body = json.dumps(value, ensure_ascii=False).encode()
@@ -248,6 +250,7 @@ def test_any_value_comes_back_as_it_was(value: Any) -> None:
 
 
 @given(st.binary(max_size=200))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     result = fhir.read(body)
     assert (result.outcome is Outcome.REFUSED) == (result.reason is not None)

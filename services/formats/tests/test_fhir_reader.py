@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from baton_formats import fhir
@@ -872,6 +872,7 @@ _TYPES = st.sampled_from(
 @given(
     _TYPES, st.dictionaries(_KEYS, _VALUES, max_size=8), _TYPES, st.dictionaries(_KEYS, _VALUES, max_size=6)
 )
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_shape_of_resource_stops_the_reader(kind: str, members: Json, other: str, more: Json) -> None:
     inner = {**more, "resourceType": other}
     value = {**members, "resourceType": kind}

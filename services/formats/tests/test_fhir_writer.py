@@ -539,7 +539,7 @@ _REFERRAL = st.builds(
 
 
 @given(_REFERRAL)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_any_referral_survives_being_written_and_read(referral: Referral) -> None:
     for form in ("collection", "resource"):
         read = essence(round_trip(referral, form=form))
@@ -559,7 +559,7 @@ def test_any_referral_survives_being_written_and_read(referral: Referral) -> Non
         type=st.none() | _CONCEPT,
     )
 )
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 def test_any_appointment_survives_being_written_and_read(appointment: Appointment) -> None:
     read = essence(round_trip(appointment, form="collection"))
     for name, value in essence(appointment).items():
@@ -567,7 +567,7 @@ def test_any_appointment_survives_being_written_and_read(appointment: Appointmen
 
 
 @given(st.binary(min_size=1, max_size=60), st.none() | _WORDS)
-@settings(max_examples=40)
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 def test_any_bytes_survive_as_an_attachment(content: bytes, title: str | None) -> None:
     document = Document(
         availability="current", attachments=(Attachment(media_type="x/y", content=content, title=title),)
@@ -614,7 +614,9 @@ def errors_of(validator: Path, folder: Path) -> list[str]:
     return [line for line in run.stdout.splitlines() if "\tERROR\t" in line]
 
 
-@settings(max_examples=80, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(
+    deadline=None, max_examples=80, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
 @given(st.data())
 def _any_referral_into(folder: Path, data: st.DataObject) -> None:
     referral = data.draw(_REFERRAL)

@@ -1,5 +1,6 @@
 """Hostile and damaged input costs bounded time and memory, grows linearly, and never raises."""
 
+import gc
 import random
 import time
 import tracemalloc
@@ -72,6 +73,16 @@ ATTACKS: dict[str, Callable[[int], bytes]] = {
 
 
 def cpu_seconds(body: bytes) -> float:
+    """The better of two runs, without collections of what other tests left in memory."""
+    gc.collect()
+    gc.disable()
+    try:
+        return min(_once(body) for _ in range(2))
+    finally:
+        gc.enable()
+
+
+def _once(body: bytes) -> float:
     start = time.process_time()
     read(body)
     return time.process_time() - start
@@ -80,9 +91,8 @@ def cpu_seconds(body: bytes) -> float:
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_time_grows_no_faster_than_the_body(attack: str) -> None:
     make = ATTACKS[attack]
-    small = min(cpu_seconds(make(20_000)) for _ in range(2))
-    large = cpu_seconds(make(200_000))
-    assert large < max(25 * small, 0.05)
+    small, large = cpu_seconds(make(20_000)), cpu_seconds(make(200_000))
+    assert large < max(25 * small, 0.1)
     assert large < 1.0
 
 

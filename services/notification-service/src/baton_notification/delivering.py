@@ -48,6 +48,9 @@ SAFETY_SECONDS: Final = 1.0
 
 PATIENCE_SECONDS: Final = 5.0
 LARGEST_DOCUMENT: Final = 5_000_000
+CONTENT_AWAY: Final = "content-unavailable"
+"""The owner of a document does not answer: no fault of the lane."""
+
 ACTOR: Final = "service:notification"
 
 
@@ -206,7 +209,7 @@ class DeliveryWorker:
         try:
             result = await self._try(claimed.practice_id, delivery)
             failpoint(AFTER_SEND)
-            well = result.verdict is not Verdict.LATER
+            well = result.verdict is not Verdict.LATER or result.outcome == CONTENT_AWAY
             ATTEMPTS.add(channel=delivery.to.channel, outcome=result.outcome)
             await self._write_down(claimed, result)
         except (
@@ -226,7 +229,7 @@ class DeliveryWorker:
         except (ContentMissing, ContentAltered):
             return Result(verdict=Verdict.NEVER, outcome="content-missing")
         except Unavailable:
-            return Result(verdict=Verdict.LATER, outcome="content-unavailable")
+            return Result(verdict=Verdict.LATER, outcome=CONTENT_AWAY)
         except NotFound:
             return Result(verdict=Verdict.NEVER, outcome="nothing-to-send")
 

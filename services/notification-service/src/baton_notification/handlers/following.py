@@ -155,14 +155,13 @@ async def _tell(progress: ReferralProgress, office: Office, message: _Message, w
     """One delivery by every route, each once however often this runs."""
     there = await work.select(Delivery, event_id=message.news.event_id)
     known = {(one.to.route_id, one.kind) for one in there}
-    made = [
-        delivery
-        for delivery in (
-            *_mails(progress, office, message, work),
-            *await _calls(progress, office, message, work),
-        )
-        if (delivery.to.route_id, delivery.kind) not in known
+    wanted = [
+        *_mails(progress, office, message, work),
+        *await _calls(progress, office, message, work),
     ]
+    if message.document is not None and all(one.role is Role.COPY for one in wanted):
+        wanted.append(_nowhere(progress, office, message, work))
+    made = [one for one in wanted if (one.to.route_id, one.kind) not in known]
     for delivery in made:
         await _supersede_older(delivery, work)
         work.save(delivery)
@@ -179,8 +178,6 @@ def _mails(progress: ReferralProgress, office: Office, message: _Message, work: 
         if delivery.kind is Kind.NOTICE and not office.wants(message.news.event_type):
             delivery.suppress("preference", at=work.now)
         yield delivery
-    if message.document is not None and not office.notice_routes:
-        yield _nowhere(progress, office, message, work)
 
 
 async def _calls(progress: ReferralProgress, office: Office, message: _Message, work: Work) -> list[Delivery]:
