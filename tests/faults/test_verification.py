@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 
 from baton_chassis.settings import ChassisSettings
-from baton_chassis.verification import Exchange, Report, ack_durable, idempotent_api
+from baton_chassis.verification import Report, ack_durable, idempotent_api
 from baton_embedded.verifying import verify_installation
 
 
 @pytest.fixture(scope="module")
-def sound(shared_installation: Callable[..., Any], workload: Any) -> Iterator[tuple[Path, Any]]:
+def sound(shared_installation: Callable[..., Any], workload: Any) -> tuple[Path, Any]:
     """The data folder of an installation that did some work and was stopped, and what its client knows."""
     baton = shared_installation("sound")
     baton.start()
@@ -33,7 +33,7 @@ def sound(shared_installation: Callable[..., Any], workload: Any) -> Iterator[tu
     baton.sent_everything()
     baton.verified()
     baton.stop()
-    yield baton.folder, work
+    return baton.folder, work
 
 
 @pytest.fixture
@@ -71,17 +71,18 @@ DAMAGE = {
     ),
     "an event that nobody wrote": ("intake", ["DELETE FROM journal WHERE sequence = 2"], "I2"),
     "an event that was changed on its way": (
-        "log", [f"UPDATE record SET value = value || ' ' WHERE position = {LAST_RECORD}"], "I2",
+        "log", [f"UPDATE record SET value = CAST(value || ' ' AS BLOB) WHERE position = {LAST_RECORD}"], "I2",
     ),
-    "an event that is none": ("log", [f"UPDATE record SET value = '' WHERE position = {LAST_RECORD}"], "I2"),
+    "an event that is none": ("log", [f"UPDATE record SET value = x'' WHERE position = {LAST_RECORD}"], "I2"),
     "an event in another's partition": (
-        "log", [f"UPDATE record SET partition = (partition + 1) % 12, \"offset\" = 999 WHERE position = {LAST_RECORD}"],
+        "log",
+        [f"UPDATE record SET partition = (partition + 1) % 12, \"offset\" = 999 WHERE position = {LAST_RECORD}"],
         "I3",
     ),
     "a line in the wrong order": (
         "log",
         ["UPDATE record SET \"offset\" = 500 WHERE position = "
-         "(SELECT position FROM record WHERE value LIKE '%referral.received.v1%' LIMIT 1)"],
+         "(SELECT position FROM record WHERE CAST(value AS TEXT) LIKE '%referral.received.v1%' LIMIT 1)"],
         "I3",
     ),
     "a line with a hole": (
@@ -96,26 +97,28 @@ DAMAGE = {
     "a parked event": (
         "console",
         ["INSERT INTO parked (consumer, topic, partition, \"offset\", practice_id, key, event_id, source, "
-         "sequence, reason, body, parked_at) VALUES ('console-service', 'referral.events', 0, 0, 'p', 'k', 'e', "
-         "'/s', 1, 'fork', '', '2026-01-01T00:00:00.000000Z')"],
+         "sequence, reason, body, parked_at) VALUES ('console-service', 'referral.events', 0, 0, 'p', 'k', "
+         "'e', '/s', 1, 'fork', '', '2026-01-01T00:00:00.000000Z')"],
         "I5",
     ),
     "an offset beyond the end": ("intake", ["UPDATE consumer_offset SET next = next + 1000"], "I6"),
     "offsets of another log": ("notes", ["UPDATE consumer_offset SET log_id = 'another'"], "I6"),
     "a projection that went its own way": (
-        "scheduling", ["UPDATE referral_standing SET lines = json_set(lines, '$.request.accepted', json('false'))"],
+        "scheduling", ["UPDATE referral_standing "
+         "SET lines = json_set(lines, '$.request.accepted', json('false'))"],
         "I7",
     ),
     "a projection that forgot a referral": ("notes", ["DELETE FROM care"], "I7"),
     "a referral from nowhere": (
         "notification",
-        ["INSERT INTO referral_progress SELECT practice_id, 'nowhere', version, doc_version, office_id, lines, about "
-         "FROM referral_progress LIMIT 1"],
+        ["INSERT INTO referral_progress SELECT practice_id, 'nowhere', version, doc_version, office_id, lines, "
+         "about FROM referral_progress LIMIT 1"],
         "I7",
     ),
     "an event delivered twice": (
         "notification",
-        ["CREATE TABLE again AS SELECT * FROM delivery", "DROP TABLE delivery", "ALTER TABLE again RENAME TO delivery",
+        ["CREATE TABLE again AS SELECT * FROM delivery", "DROP TABLE delivery",
+         "ALTER TABLE again RENAME TO delivery",
          "INSERT INTO delivery SELECT * FROM delivery LIMIT 1"],
         "I9",
     ),

@@ -315,6 +315,45 @@ def test_thousands_of_references_by_number_cost_no_square() -> None:
     assert all(one.patient is not None and one.patient.id == one.id for one in referrals)
 
 
+def test_what_thousands_point_at_is_read_once() -> None:
+    letter = {"contentType": "text/plain", "data": base64.b64encode(b"x" * 500_000).decode()}
+    document = {
+        "resourceType": "DocumentReference",
+        "id": "d",
+        "status": "current",
+        "content": [{"attachment": letter}],
+    }
+    weight = {
+        "resourceType": "Observation",
+        "id": "w",
+        "code": {"text": "x"},
+        "component": [{"code": {}}] * 2_000,
+    }
+    report = {
+        "resourceType": "DiagnosticReport",
+        "status": "final",
+        "result": [{"reference": "Observation/w"}] * 1_000,
+    }
+    condition = {
+        "resourceType": "Condition",
+        "id": "c",
+        "code": {"coding": [{"code": str(n)} for n in range(2_000)]},
+    }
+    asked = [
+        request(
+            id=str(n),
+            supportingInfo=[{"reference": "DocumentReference/d"}],
+            reasonReference=[{"reference": "Condition/c"}],
+        )
+        for n in range(1_000)
+    ]
+    body = json.dumps(bundle(document, weight, report, condition, *asked)).encode()
+    started = time.thread_time()
+    result = fhir.read(body)
+    assert time.thread_time() - started < 5
+    assert sum(isinstance(one, Referral) and one.attachments != () for one in result.facts) == 1_000
+
+
 def test_nested_bundles_and_parameters_are_looked_into() -> None:
     inner = bundle(ADA, kind="document")
     wrapped = {

@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from statistics import median
 from typing import Any
 
 import httpx
@@ -18,6 +17,7 @@ from baton_chassis.ids import new_id
 from baton_chassis.testing.harness import harness
 from baton_notification.app import Chances, definition
 from baton_notification.domain.ladder import Status
+from baton_notification.portal.guarding import LEVEL_SECONDS
 from baton_notification.settings import Settings
 
 JSON = {"Accept": "application/json"}
@@ -284,8 +284,8 @@ async def test_a_handle_nobody_has_answers_like_a_real_one(quick_desk: Any) -> N
         unknown_page = await client.post(f"/o/{unknown}/code", headers=HTML)
 
     assert known_page.text.replace(handle, "") == unknown_page.text.replace(unknown, "")
-    assert min(took[unknown]) > 0.07
-    assert median(took[handle]) - median(took[unknown]) < 0.05
+    assert min(took[unknown]) >= LEVEL_SECONDS
+    assert min(took[handle]) >= LEVEL_SECONDS
 
 
 async def test_a_session_ends_when_idle_and_after_eight_hours(quick_desk: Any) -> None:

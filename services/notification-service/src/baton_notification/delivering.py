@@ -15,7 +15,7 @@ from baton_chassis.clock import Clock
 from baton_chassis.commands import Caller
 from baton_chassis.content import ContentAltered, ContentClient, ContentMissing, ContentRef
 from baton_chassis.doors import Submit
-from baton_chassis.errors import ChassisError, NotFound, Unavailable
+from baton_chassis.errors import NotFound, Unavailable
 from baton_chassis.failpoints import declare, failpoint
 from baton_chassis.ids import derived_id
 from baton_chassis.practices import Practices
@@ -175,9 +175,6 @@ class DeliveryWorker:
             if len(self._sending) >= AT_ONCE:
                 return SAFETY_SECONDS
             next_due = await self._due.next_due(shut=self._lanes.shut(self._clock))
-        except ChassisError as error:
-            self._note_failure("claim", error)
-            return SAFETY_SECONDS
         except Exception as error:  # the loop must survive whatever a round did; it is logged and counted
             self._note_failure("claim", error)
             return SAFETY_SECONDS

@@ -38,6 +38,7 @@ from baton_notification.handlers.views import (
 )
 from baton_notification.queries import Listed, Queries
 
+MANAGE = "webhooks:manage"
 Randomness = Callable[[int], bytes]
 """Gives so many unpredictable bytes."""
 
@@ -271,7 +272,13 @@ def routes(queries: Queries, *, outbound: OutboundClient, randomness: Randomness
 
 def _offices(queries: Queries) -> Routes:
     routes = Routes(tag="offices")
+    _read_offices(routes, queries)
+    _state_offices(routes)
+    _silence_offices(routes)
+    return routes
 
+
+def _state_offices(routes: Routes) -> None:
     @routes.command(
         "POST", "/v1/offices", scope="offices:write", body=NewOffice, reply=OfficeView,
         idempotent=True, success=201,
@@ -289,18 +296,6 @@ def _offices(queries: Queries) -> Routes:
                 preferences=body.preferences.model_dump(),
             )
         )
-
-    @routes.query("GET", "/v1/offices", scope="offices:read", query=PageQuery, reply=OfficePage)
-    async def browse(ask: Ask[None]) -> Answer:
-        """List offices in the order they became known."""
-        listed = await queries.offices(ask.caller.practice_id, limit=ask.query.limit, after=ask.query.after)
-        return _page(listed, office_shown)
-
-    @routes.query("GET", "/v1/offices/{id}", scope="offices:read", reply=OfficeView)
-    async def show(ask: Ask[None]) -> Answer:
-        """Show an office."""
-        office = await queries.office(ask.caller.practice_id, ask.path["id"])
-        return _one(office, office_shown)
 
     @routes.command(
         "PATCH",
@@ -339,6 +334,22 @@ def _offices(queries: Queries) -> Routes:
         """Vouch that a route is the office's."""
         return await ask.submit(VerifyRoute(id=ask.path["id"], route_id=ask.body.route_id))
 
+
+def _read_offices(routes: Routes, queries: Queries) -> None:
+    @routes.query("GET", "/v1/offices", scope="offices:read", query=PageQuery, reply=OfficePage)
+    async def browse(ask: Ask[None]) -> Answer:
+        """List offices in the order they became known."""
+        listed = await queries.offices(ask.caller.practice_id, limit=ask.query.limit, after=ask.query.after)
+        return _page(listed, office_shown)
+
+    @routes.query("GET", "/v1/offices/{id}", scope="offices:read", reply=OfficeView)
+    async def show(ask: Ask[None]) -> Answer:
+        """Show an office."""
+        office = await queries.office(ask.caller.practice_id, ask.path["id"])
+        return _one(office, office_shown)
+
+
+def _silence_offices(routes: Routes) -> None:
     @routes.command(
         "POST", "/v1/offices/{id}/pause", scope="offices:write", body=None, reply=OfficeView,
         idempotent=True, refusals=("illegal-transition",),
@@ -355,15 +366,31 @@ def _offices(queries: Queries) -> Routes:
         """Send again: of each referral what is newest."""
         return await ask.submit(ResumeOffice(id=ask.path["id"]))
 
-    return routes
-
 
 def _webhooks(queries: Queries, outbound: OutboundClient, randomness: Randomness) -> Routes:
     routes = Routes(tag="webhooks")
-    scope = "webhooks:manage"
+    _read_webhooks(routes, queries)
+    _state_webhooks(routes, outbound, randomness)
+    _tend_webhooks(routes, randomness)
+    return routes
 
+
+def _read_webhooks(routes: Routes, queries: Queries) -> None:
+    @routes.query("GET", "/v1/webhooks", scope=MANAGE, query=PageQuery, reply=WebhookPage)
+    async def browse(ask: Ask[None]) -> Answer:
+        """List endpoints."""
+        listed = await queries.webhooks(ask.caller.practice_id, limit=ask.query.limit, after=ask.query.after)
+        return _page(listed, webhook_shown)
+
+    @routes.query("GET", "/v1/webhooks/{id}", scope=MANAGE, reply=WebhookView)
+    async def show(ask: Ask[None]) -> Answer:
+        """Show an endpoint."""
+        return _one(await queries.webhook(ask.caller.practice_id, ask.path["id"]), webhook_shown)
+
+
+def _state_webhooks(routes: Routes, outbound: OutboundClient, randomness: Randomness) -> None:
     @routes.command(
-        "POST", "/v1/webhooks", scope=scope, body=NewWebhook, reply=WebhookView, idempotent=True, success=201,
+        "POST", "/v1/webhooks", scope=MANAGE, body=NewWebhook, reply=WebhookView, idempotent=True, success=201,
         refusals=("not-found",),
     )  # fmt: skip
     async def register(ask: Ask[NewWebhook]) -> Reply:
@@ -383,19 +410,8 @@ def _webhooks(queries: Queries, outbound: OutboundClient, randomness: Randomness
             )
         )
 
-    @routes.query("GET", "/v1/webhooks", scope=scope, query=PageQuery, reply=WebhookPage)
-    async def browse(ask: Ask[None]) -> Answer:
-        """List endpoints."""
-        listed = await queries.webhooks(ask.caller.practice_id, limit=ask.query.limit, after=ask.query.after)
-        return _page(listed, webhook_shown)
-
-    @routes.query("GET", "/v1/webhooks/{id}", scope=scope, reply=WebhookView)
-    async def show(ask: Ask[None]) -> Answer:
-        """Show an endpoint."""
-        return _one(await queries.webhook(ask.caller.practice_id, ask.path["id"]), webhook_shown)
-
     @routes.command(
-        "PATCH", "/v1/webhooks/{id}", scope=scope, body=WebhookChange, reply=WebhookView, idempotent=True
+        "PATCH", "/v1/webhooks/{id}", scope=MANAGE, body=WebhookChange, reply=WebhookView, idempotent=True
     )
     async def change(ask: Ask[WebhookChange]) -> Reply:
         """Change an endpoint, or switch it on or off."""
@@ -407,13 +423,15 @@ def _webhooks(queries: Queries, outbound: OutboundClient, randomness: Randomness
             ChangeWebhook(id=ask.path["id"], url=body.url, patterns=patterns, enabled=body.enabled)
         )
 
-    @routes.command("DELETE", "/v1/webhooks/{id}", scope=scope, body=None, reply=WebhookView, idempotent=True)
+
+def _tend_webhooks(routes: Routes, randomness: Randomness) -> None:
+    @routes.command("DELETE", "/v1/webhooks/{id}", scope=MANAGE, body=None, reply=WebhookView, idempotent=True)
     async def delete(ask: Ask[None]) -> Reply:
         """Delete an endpoint."""
         return await ask.submit(DeleteWebhook(id=ask.path["id"]))
 
     @routes.command(
-        "POST", "/v1/webhooks/{id}/rotate", scope=scope, body=Rotation, reply=WebhookView, idempotent=True
+        "POST", "/v1/webhooks/{id}/rotate", scope=MANAGE, body=Rotation, reply=WebhookView, idempotent=True
     )
     async def rotate(ask: Ask[Rotation]) -> Reply:
         """Sign with a new secret, shown once; the old one signs along for a while."""
@@ -423,14 +441,12 @@ def _webhooks(queries: Queries, outbound: OutboundClient, randomness: Randomness
         )
 
     @routes.command(
-        "POST", "/v1/webhooks/{id}/test", scope=scope, body=None, reply=DeliveryView,
+        "POST", "/v1/webhooks/{id}/test", scope=MANAGE, body=None, reply=DeliveryView,
         idempotent=True, success=201,
     )  # fmt: skip
     async def test(ask: Ask[None]) -> Reply:
         """Send a test event; the answer is its delivery."""
         return await ask.submit(TestWebhook(id=ask.new_id(), endpoint_id=ask.path["id"]))
-
-    return routes
 
 
 def _deliveries(queries: Queries) -> Routes:

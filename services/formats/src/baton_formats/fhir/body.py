@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from baton_formats.facts import Identifier, Link
-from baton_formats.fhir.datatypes import identifier
+from baton_formats.fhir.datatypes import identifier, identifiers
 from baton_formats.fhir.profiles import PLAIN, Profile
 from baton_formats.fhir.strict_json import ExactNumbers
 from baton_formats.fhir.tree import Doubts, Node, Path, Resource, steps_of
@@ -409,7 +409,7 @@ def _numbered(nodes: list[Node]) -> dict[tuple[str | None, str | None, str], Nod
 
 def identifiers_of(target: Node | None) -> tuple[Identifier, ...]:
     """The business identifiers of a resource."""
-    return target.many("identifier", identifier) if target is not None else ()
+    return identifiers(target) if target is not None else ()
 
 
 __all__ = ["MAX_RESOURCES", "Body", "Path", "identifiers_of", "kind_of", "logical_id"]

@@ -188,6 +188,23 @@ def attachment(node: Node) -> Attachment:
     )
 
 
+def attachments_of(node: Node) -> tuple[Attachment, ...]:
+    """The attachments of a DocumentReference, decoded once however many point at it."""
+    found: tuple[Attachment, ...] = node.body.once("attachments", node, _attachments)
+    return found
+
+
+def _attachments(node: Node) -> tuple[Attachment, ...]:
+    held = (content.child("attachment") for content in node.children("content"))
+    return tuple(attachment(one) for one in held if one is not None)
+
+
+def meaning_of(node: Node) -> Concept | None:
+    """The code of a resource, read once however many point at it."""
+    found: Concept | None = node.body.once("code", node, lambda it: it.one("code", concept))
+    return found
+
+
 def _content(node: Node, name: str) -> bytes | None:
     text = node.value.get(name)
     if not isinstance(text, str):

@@ -367,6 +367,11 @@ def _observations(node: Node) -> tuple[Observation, ...]:
 
 def observations_of(node: Node) -> tuple[Observation, ...]:
     """A clinical resource as result lines: an Observation with its components, or what it says by code."""
+    found: tuple[Observation, ...] = node.body.once("lines", node, _lines)
+    return found
+
+
+def _lines(node: Node) -> tuple[Observation, ...]:
     category = _CATEGORIES.get(str(node.value.get("resourceType")))
     if category is None:
         return ()

@@ -332,7 +332,7 @@ def party(pointer: Node) -> Party:
     if target is None:
         return _absent_party(how, kind)
     read = _PARTIES.get(str(kind))
-    known = read(target) if read is not None else Party()
+    known = body.once("party", target, read) if read is not None else Party()
     return replace(
         known,
         identifiers=known.identifiers or ((how.identifier,) if how.identifier else ()),

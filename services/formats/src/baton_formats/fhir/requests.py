@@ -22,7 +22,6 @@ from baton_formats.fhir import bindings
 from baton_formats.fhir.body import Body
 from baton_formats.fhir.datatypes import (
     annotation,
-    attachment,
     coding_as_concept,
     concept,
     extensions,
@@ -74,7 +73,7 @@ def _all_reasons(node: Node) -> tuple[Concept, ...]:
     found = list(node.many("reasonCode", concept))
     for pointer in node.children("reasonReference"):
         target = pointer.body.follow(pointer)
-        meaning = target.one("code", concept) if target is not None else None
+        meaning = meaning_of(target) if target is not None else None
         if meaning is None and (shown := pointer.text("display")):
             meaning = Concept(text=shown)
         if meaning is not None and meaning not in found:
@@ -197,13 +196,9 @@ def _expires(node: Node) -> object:
 
 def _attachments(node: Node) -> tuple[Attachment, ...]:
     """Attachments of the documents the request points at, as far as they are in the body."""
-    found: list[Attachment] = []
-    for pointer in node.children("supportingInfo"):
-        target = pointer.body.follow(pointer)
-        for content in target.children("content") if target is not None else ():
-            if isinstance(content.value.get("attachment"), dict):
-                found.extend(filter(None, [content.one("attachment", attachment)]))
-    return tuple(found)
+    targets = (pointer.body.follow(pointer) for pointer in node.children("supportingInfo"))
+    documents = (target for target in targets if target is not None and "content" in target.value)
+    return tuple(held for target in documents for held in attachments_of(target))
 
 
 def _action(node: Node) -> str | None:
@@ -211,14 +206,23 @@ def _action(node: Node) -> str | None:
     if node.value.get("status") in ("revoked", "entered-in-error"):
         return "cancel"
     headers = body.of_type("MessageHeader")
-    if not headers:
-        return None
-    event = event_of(headers[0])
-    action = body.profile.actions.get(event or "")
-    reason = headers[0].one("reason", concept)
-    if action == "new" and reason is not None and reason.code in ("update", "delete"):
-        return "update" if reason.code == "update" else "cancel"
+    return body.once("action", headers[0], _action_of) if headers else None
+
+
+def _action_of(header: Node) -> str | None:
+    body: Body = header.body
+    action = body.profile.actions.get(event_of(header) or "")
+    reason = reason_of(header)
+    if action == "new" and reason in ("update", "delete"):
+        return "update" if reason == "update" else "cancel"
     return action
+
+
+def reason_of(header: Node) -> str | None:
+    """Why a message is sent: new, update, delete."""
+    body: Body = header.body
+    reason = body.once("reason", header, lambda it: it.one("reason", concept))
+    return reason.code if reason is not None else None
 
 
 def event_of(header: Node) -> str | None:
@@ -734,6 +738,7 @@ __all__ = [
     "TASK",
     "event_of",
     "extension_named",
+    "reason_of",
     "referral",
     "referral_stu3",
     "services_of",

@@ -20,6 +20,7 @@ from baton_formats.fhir import bindings
 from baton_formats.fhir.body import Body, identifiers_of, logical_id
 from baton_formats.fhir.datatypes import coding_as_concept, concept, extensions, identifier, identifiers
 from baton_formats.fhir.people import NUMBERED, link, party, patient, subject
+from baton_formats.fhir.requests import reason_of
 from baton_formats.fhir.tables import Read, Table, code, many, one, row, text, time, version
 from baton_formats.fhir.tree import Node
 
@@ -39,8 +40,7 @@ def _action(node: Node) -> str | None:
     """What just happened; a second version of a booking is a change, not a booking."""
     action = _ACTIONS.get(str(node.value.get("status")), "status" if node.has("status") else None)
     headers = node.body.of_type("MessageHeader")
-    reason = headers[0].one("reason", concept) if headers else None
-    if action == "booked" and reason is not None and reason.code == "update":
+    if action == "booked" and headers and reason_of(headers[0]) == "update":
         return "modified"
     return action
 
