@@ -425,7 +425,9 @@ def _state_webhooks(routes: Routes, outbound: OutboundClient, randomness: Random
 
 
 def _tend_webhooks(routes: Routes, randomness: Randomness) -> None:
-    @routes.command("DELETE", "/v1/webhooks/{id}", scope=MANAGE, body=None, reply=WebhookView, idempotent=True)
+    @routes.command(
+        "DELETE", "/v1/webhooks/{id}", scope=MANAGE, body=None, reply=WebhookView, idempotent=True
+    )
     async def delete(ask: Ask[None]) -> Reply:
         """Delete an endpoint."""
         return await ask.submit(DeleteWebhook(id=ask.path["id"]))

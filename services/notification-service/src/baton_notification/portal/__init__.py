@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Final
@@ -47,6 +47,9 @@ class Portal:
     strangers: Strangers = field(default_factory=Strangers)
 
 
+PortalPage = Callable[[Portal, Ask[Any]], Awaitable[Answer]]
+
+
 def routes(portal: Portal) -> Routes:
     """The office page under ``/o/``."""
     routes = Routes(tag="office page")
@@ -54,85 +57,99 @@ def routes(portal: Portal) -> Routes:
     @routes.raw("GET", "/o/assets/office.css", public=True, produces=("text/css",), documented=False)
     async def style(ask: Ask[Any]) -> Answer:
         """How the page looks."""
-        return Answer(body=_STYLE, media_type="text/css; charset=utf-8",
-                      headers={"Cache-Control": "public, max-age=3600"})  # fmt: skip
+        headers = {"Cache-Control": "public, max-age=3600"}
+        return Answer(body=_STYLE, media_type="text/css; charset=utf-8", headers=headers)
 
-    def page(method: str, path: str, summary: str, *, level: bool = False) -> Callable[[Page], Page]:
-        def declare(handler: Page) -> Page:
-            routes.page(method, path, public=True, summary=summary)(portal.guard.around(handler, level=level))
-            return handler
-
-        return declare
-
-    @page("GET", "/o/{handle}", "Where the referral is, and what comes next.")
-    async def show(ask: Ask[Any]) -> Answer:
-        visit = await _known(portal, ask)
-        await _note_visit(portal, ask, visit)
-        shown = Shown(
-            visit=visit,
-            office=await portal.queries.office(visit.practice_id, visit.link.office_id),
-            patient=await _patient(portal, ask, visit),
-            acknowledgements=await _confirmations(portal, visit),
-        )
-        return either(ask, lambda: page_as_json(shown), lambda: portal.pages.page(shown))
-
-    @page("POST", "/o/{handle}/code", "Send a code to the address on file.", level=True)
-    async def send_code(ask: Ask[Any]) -> Answer:
-        said(ask)
-        visit = await portal.visits.find(ask)
-        browser = portal.visits.browser(ask) or portal.visits.new_secret()
-        await _send_code(portal, ask, visit, browser)
-        handle = ask.path["handle"]
-        return either(
-            ask,
-            lambda: {"sent": True, "expires_in": int(CODE_LASTS.total_seconds())},
-            lambda: portal.pages.code(None, handle),
-            status=202 if wants_json(ask) else 200,
-            cookies=(portal.visits.browser_cookie(browser),),
-        )
-
-    @page("POST", "/o/{handle}/verify", "Prove with the code that you are of the office.", level=True)
-    async def verify(ask: Ask[Any]) -> Answer:
-        code = said(ask, "code").get("code")
-        visit = await portal.visits.find(ask)
-        secret = portal.visits.new_secret()
-        if visit is None or not await _verified(portal, ask, visit, code, secret):
-            return _wrong_code(portal, ask)
-        cookies = portal.visits.session_cookies(secret)
-        if wants_json(ask):
-            return Answer(body={"verified": True}, set_cookies=cookies)
-        return Answer(status=303, headers={"Location": f"/o/{visit.link.handle}"}, set_cookies=cookies)
-
-    @page("POST", "/o/{handle}/acknowledge", "Confirm that you have it.")
-    async def acknowledge(ask: Ask[Any]) -> Answer:
-        named = said(ask, "documents").get("documents")
-        visit = await _known(portal, ask)
-        reply = await ask.submit(
-            AcknowledgeReceipt(
-                id=ask.new_id(),
-                referral_id=visit.link.referral_id,
-                office_id=visit.link.office_id,
-                identified=visit.identified,
-                documents=_documents_confirmed(named, visit),
-                delivery_id=ask.new_id(),
-            ),
-            caller=portal.visits.caller(ask, visit),
-        )
-        if wants_json(ask):
-            return Answer(status=201 if reply.kind == "created" else 200, body=reply.body)
-        return Answer(status=303, headers={"Location": f"/o/{visit.link.handle}"})
-
-    @page("GET", "/o/{handle}/documents/{id}", "Read a document, after the code.")
-    async def document(ask: Ask[Any]) -> Answer:
-        visit = await _known(portal, ask)
-        if not visit.identified:
-            return _code_first(portal, ask, visit)
-        signed = visit.progress.document(ask.path["id"])
-        if signed is None:
-            raise NotFound("This document was replaced or taken back. Read the page again.")
-        return await _document(portal, ask, visit, signed)
-
+    for method, path, handler, summary, level in _PAGES:
+        guarded = portal.guard.around(_bound(portal, handler), level=level)
+        routes.page(method, path, public=True, summary=summary)(guarded)
     return routes
+
+
+def _bound(portal: Portal, handler: PortalPage) -> Page:
+    async def page(ask: Ask[Any]) -> Answer:
+        return await handler(portal, ask)
+
+    page.__name__ = handler.__name__.strip("_")
+    return page
+
+
+async def _show_page(portal: Portal, ask: Ask[Any]) -> Answer:
+    visit = await _known(portal, ask)
+    await _note_visit(portal, ask, visit)
+    shown = Shown(
+        visit=visit,
+        office=await portal.queries.office(visit.practice_id, visit.link.office_id),
+        patient=await _patient(portal, ask, visit),
+        acknowledgements=await _confirmations(portal, visit),
+    )
+    return either(ask, lambda: page_as_json(shown), lambda: portal.pages.page(shown))
+
+
+async def _send_code_page(portal: Portal, ask: Ask[Any]) -> Answer:
+    said(ask)
+    visit = await portal.visits.find(ask)
+    browser = portal.visits.browser(ask) or portal.visits.new_secret()
+    await _send_code(portal, ask, visit, browser)
+    handle = ask.path["handle"]
+    return either(
+        ask,
+        lambda: {"sent": True, "expires_in": int(CODE_LASTS.total_seconds())},
+        lambda: portal.pages.code(None, handle),
+        status=202 if wants_json(ask) else 200,
+        cookies=(portal.visits.browser_cookie(browser),),
+    )
+
+
+async def _verify_page(portal: Portal, ask: Ask[Any]) -> Answer:
+    code = said(ask, "code").get("code")
+    visit = await portal.visits.find(ask)
+    secret = portal.visits.new_secret()
+    if visit is None or not await _verified(portal, ask, visit, code, secret):
+        return _wrong_code(portal, ask)
+    cookies = portal.visits.session_cookies(secret)
+    if wants_json(ask):
+        return Answer(body={"verified": True}, set_cookies=cookies)
+    return Answer(status=303, headers={"Location": f"/o/{visit.link.handle}"}, set_cookies=cookies)
+
+
+async def _acknowledge_page(portal: Portal, ask: Ask[Any]) -> Answer:
+    named = said(ask, "documents").get("documents")
+    visit = await _known(portal, ask)
+    reply = await ask.submit(
+        AcknowledgeReceipt(
+            id=ask.new_id(),
+            referral_id=visit.link.referral_id,
+            office_id=visit.link.office_id,
+            identified=visit.identified,
+            documents=_documents_confirmed(named, visit),
+            delivery_id=ask.new_id(),
+        ),
+        caller=portal.visits.caller(ask, visit),
+    )
+    if wants_json(ask):
+        return Answer(status=201 if reply.kind == "created" else 200, body=reply.body)
+    return Answer(status=303, headers={"Location": f"/o/{visit.link.handle}"})
+
+
+async def _document_page(portal: Portal, ask: Ask[Any]) -> Answer:
+    visit = await _known(portal, ask)
+    if not visit.identified:
+        return _code_first(portal, ask, visit)
+    signed = visit.progress.document(ask.path["id"])
+    if signed is None:
+        raise NotFound("This document was replaced or taken back. Read the page again.")
+    return await _document(portal, ask, visit, signed)
+
+
+_PAGES: Final[tuple[tuple[str, str, PortalPage, str, bool], ...]] = (
+    ("GET", "/o/{handle}", _show_page, "Where the referral is, and what comes next.", False),
+    ("POST", "/o/{handle}/code", _send_code_page, "Send a code to the address on file.", True),
+    ("POST", "/o/{handle}/verify", _verify_page, "Prove with the code that you are of the office.", True),
+    ("POST", "/o/{handle}/acknowledge", _acknowledge_page, "Confirm that you have it.", False),
+    ("GET", "/o/{handle}/documents/{id}", _document_page, "Read a document, after the code.", False),
+)
+"""Method, path, what answers, what it is for, and whether its pace is kept even."""
 
 
 async def _known(portal: Portal, ask: Ask[Any]) -> Visit:
