@@ -40,8 +40,8 @@ check: $(READY) ## format, lint, types, import map, dependencies, generated cont
 journeys: $(READY) ## whole stories over running installations, in both ways of running
 	@.venv/bin/pytest -q tests/journeys
 
-up: ## the same in containers (compose); needs Docker
-	@docker compose version >/dev/null 2>&1 || { echo "make up needs Docker with Compose. Without it: make run, or make cluster."; exit 69; }
+up: ## the same in containers; needs a Docker engine with Compose
+	@docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 || { echo "make up needs a running Docker engine with Compose. Without one: make run, or make cluster."; exit 69; }
 	@docker compose --file deploy/compose/compose.yaml up --build --detach --wait && echo "up at http://127.0.0.1:8400"
 
 cluster: $(READY) ## PostgreSQL, Apache Kafka and two processes of every service on this machine

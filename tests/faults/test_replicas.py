@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import re
 import signal
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import httpx
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
 from baton_chassis.testing.servers import create_database, drop_database
 from baton_chassis.testing.waiting import until
+from baton_contracts.topics import PARTITIONS, REFERRAL_EVENTS
 
-LAG = re.compile(r'^baton_consumer_lag\w*\{(?=[^}]*partition="([^"]+)")[^}]*\}', re.MULTILINE)
 KILLED = ("intake-service", "notification-service")
 STORIES = 12
 
 
 @pytest.mark.postgres
 @pytest.mark.kafka
-def test_a_replica_killed_midway_loses_and_doubles_nothing_and_the_other_takes_its_partitions(
-    installation: Callable[..., Any], workload: Any, receiver: Any, postgres_server: str, kafka_of_its_own: Any,
+def test_a_replica_killed_midway_loses_and_doubles_nothing_and_the_other_takes_over(
+    installation: Callable[..., Any],
+    workload: Any,
+    receiver: Any,
+    postgres_server: str,
+    kafka_of_its_own: Any,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     database = create_database(postgres_server)
     baton = installation(mode="cluster", BATON_DATABASE_URL=database, BATON_KAFKA=kafka_of_its_own.bootstrap)
     baton.start()
@@ -42,7 +47,7 @@ def test_a_replica_killed_midway_loses_and_doubles_nothing_and_the_other_takes_i
     _until_done(work, baton)
     killing.join()
     dead = {one["pid"] for one in victims}
-    after = until(lambda: _taken_over(baton, dead, before), seconds=90, what="the others hold all partitions")
+    after = until(lambda: _taken_over(baton, dead), seconds=90, what="the others hold all partitions")
     work.repeat_everything(baton)
     baton.sent_everything()
     report = baton.verified(patience=30)
@@ -78,33 +83,52 @@ def _until_done(work: Any, baton: Any) -> None:
     raise AssertionError("the workload does not get through")
 
 
-def _shares(baton: Any, *, without: frozenset[int] = frozenset()) -> dict[tuple[str, int], frozenset[str]]:
-    """Which partitions each replica reads, by its own metrics."""
-    found = {}
-    for one in baton.state["processes"]:
-        if one["pid"] not in without:
-            said = httpx.get(f"http://127.0.0.1:{one['port']}/metrics", trust_env=False, timeout=10).text
-            found[one["service"], one["pid"]] = frozenset(LAG.findall(said))
-    return found
+Shares = Mapping[tuple[str, int], frozenset[int]]
+"""By service and process, the partitions of `referral.events` that it reads."""
 
 
-def _shared_out(baton: Any) -> Mapping[tuple[str, int], frozenset[str]] | None:
-    shares = _shares(baton)
-    return shares if all(shares.values()) else None
+async def _shares(baton: Any) -> Shares:
+    """Who reads what, as the broker has it; a member's name ends with the id of its process."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=baton.state["kafka"])
+    await admin.start()
+    try:
+        groups = sorted({one["service"] for one in baton.state["processes"]})
+        answers = [(await admin.describe_consumer_groups([group]))[0] for group in groups]
+    finally:
+        await admin.close()
+    return {
+        (group, int(client.rpartition("-")[2])): _partitions(assignment)
+        for group, answer in zip(groups, answers, strict=True)
+        for _, client, _, _, assignment, *_ in answer.groups[0][_MEMBERS]
+    }
 
 
-def _taken_over(
-    baton: Any, dead: set[int], before: Mapping[tuple[str, int], frozenset[str]]
-) -> Mapping[tuple[str, int], frozenset[str]] | None:
-    """The shares once every service as a whole reads again what it read before."""
-    shares = _shares(baton, without=frozenset(dead))
+_MEMBERS = 5
+"""Where a described group lists its members: after error, name, state, and two names of the protocol."""
+
+
+def _partitions(assignment: bytes) -> frozenset[int]:
+    taken = ConsumerProtocolMemberAssignment.decode(assignment)
+    return frozenset(one.partition for one in taken.partitions() if one.topic == REFERRAL_EVENTS)
+
+
+def _shared_out(baton: Any) -> Shares | None:
+    """The shares once two processes of every service have some."""
+    shares = asyncio.run(_shares(baton))
+    services = sorted(service for service, _ in shares)
+    wanted = sorted(one["service"] for one in baton.state["processes"])
+    return shares if services == wanted and all(shares.values()) else None
+
+
+def _taken_over(baton: Any, dead: set[int]) -> Shares | None:
+    """The shares once every service as a whole reads everything without the dead."""
+    shares = asyncio.run(_shares(baton))
     for service in KILLED:
-        had = frozenset().union(*(held for (name, _), held in before.items() if name == service))
-        has = frozenset().union(*(held for (name, _), held in shares.items() if name == service))
-        if had != has:
+        held = frozenset().union(*(taken for (name, _), taken in shares.items() if name == service))
+        if len(held) != PARTITIONS:
             return None
-    return shares
+    return shares if not dead & {pid for _, pid in shares} else None
 
 
-def _listed(partitions: frozenset[str]) -> str:
-    return " ".join(sorted(partitions, key=lambda name: int(re.sub(r"\D", "", name) or 0)))
+def _listed(partitions: frozenset[int]) -> str:
+    return " ".join(map(str, sorted(partitions)))

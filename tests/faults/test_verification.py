@@ -76,7 +76,8 @@ DAMAGE = {
     "an event that is none": ("log", [f"UPDATE record SET value = x'' WHERE position = {LAST_RECORD}"], "I2"),
     "an event in another's partition": (
         "log",
-        [f"UPDATE record SET partition = (partition + 1) % 12, \"offset\" = 999 WHERE position = {LAST_RECORD}"],
+        ["UPDATE record SET partition = (partition + 1) % 12, \"offset\" = 999 "
+         f"WHERE position = {LAST_RECORD}"],
         "I3",
     ),
     "a line in the wrong order": (
@@ -111,8 +112,8 @@ DAMAGE = {
     "a projection that forgot a referral": ("notes", ["DELETE FROM care"], "I7"),
     "a referral from nowhere": (
         "notification",
-        ["INSERT INTO referral_progress SELECT practice_id, 'nowhere', version, doc_version, office_id, lines, "
-         "about FROM referral_progress LIMIT 1"],
+        ["INSERT INTO referral_progress SELECT practice_id, 'nowhere', version, doc_version, office_id, "
+         "lines, about FROM referral_progress LIMIT 1"],
         "I7",
     ),
     "an event delivered twice": (

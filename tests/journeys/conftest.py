@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import json
 import os
 import re
@@ -17,15 +19,45 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from aiosmtpd.controller import Controller
 
 from baton_chassis.testing.receiver import Receiver
-from baton_chassis.testing.servers import create_database
+from baton_chassis.testing.servers import create_database, free_port
 from baton_chassis.testing.waiting import until
 from baton_contracts.envelope import Envelope
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 BSER = SHARED / "fhir-bser/json-compiled/Bundle-bundle-bser-referral-message-bundle-eve-everywoman.json"
+
+
+class MailServer:
+    """A real SMTP server on loopback that accepts every mail and keeps it; nobody opens anything."""
+
+    def __init__(self) -> None:
+        self.kept: list[dict[str, Any]] = []
+        self.port = free_port()
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        self._controller.start()
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        """Take one mail."""
+        mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        text, html = mail.get_body(("plain",)), mail.get_body(("html",))
+        self.kept.append(
+            {
+                "to": envelope.rcpt_tos[0],
+                "subject": str(mail["Subject"]),
+                "headers": {name: str(value) for name, value in mail.items()},
+                "text": text.get_content() if text else "",
+                "html": html.get_content() if html else "",
+            }
+        )
+        return "250 kept"
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self._controller.stop()
 
 
 @dataclass
@@ -36,6 +68,7 @@ class Installation:
     state: dict[str, Any]
     folder: Path
     mode: str
+    mail_server: MailServer | None = None
     client: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,7 +105,10 @@ class Installation:
 
     def mails(self, to: str) -> list[dict[str, Any]]:
         """Mail that was sent to an address, newest first."""
-        items = self.client.get("/dev/mailbox/messages").json()["items"]
+        if self.mail_server is not None:
+            items = list(reversed(self.mail_server.kept))
+        else:
+            items = self.client.get("/dev/mailbox/messages").json()["items"]
         return [mail for mail in items if mail["to"] == to]
 
     def mail(self, to: str, word: str) -> dict[str, Any]:
@@ -156,15 +192,20 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
 def cluster(
     tmp_path_factory: pytest.TempPathFactory, postgres_server: str, kafka_server: str
 ) -> Iterator[Installation]:
-    """Two processes of every service on PostgreSQL and Apache Kafka."""
+    """Two processes of every service on PostgreSQL and Apache Kafka, mail through a real SMTP server."""
+    mail_server = MailServer()
     running = start(
         tmp_path_factory.mktemp("cluster"),
         mode="cluster",
         BATON_DATABASE_URL=create_database(postgres_server),
         BATON_KAFKA=kafka_server,
+        BATON_SMTP_URL=f"smtp://127.0.0.1:{mail_server.port}",
+        BATON_MAIL_FROM="updates@practice.example",
     )
+    running.mail_server = mail_server
     yield running
     assert running.stop() == 0
+    mail_server.stop()
 
 
 @pytest.fixture(

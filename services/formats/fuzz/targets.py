@@ -93,7 +93,7 @@ _JSON: Final = rb'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+'
 TARGETS: Final = {
     target.name: target
     for target in (
-        Target("hl7v2", read_hl7v2, ("hl7v2-*",), (), 16_384, rb"[\r\n|^~&\\]+"),
+        Target("hl7v2", read_hl7v2, ("hl7v2-*",), (), 3_072, rb"[\r\n|^~&\\]+"),
         Target("mllp", decode_mllp, ("hl7v2-rethink", "hl7v2-hapi"), (), 256, rb"[\x0b\x1c\r\n\x0c]"),
         Target("fhir", read_fhir, ("fhir-*", "adversarial-json"), (".json", ".xml"), 32_768, _JSON),
         Target(

@@ -315,6 +315,12 @@ def test_thousands_of_references_by_number_cost_no_square() -> None:
     assert all(one.patient is not None and one.patient.id == one.id for one in referrals)
 
 
+def test_a_list_without_end_is_cut_with_a_finding() -> None:
+    result = read({**ADA, "identifier": [{"value": str(n)} for n in range(5_000)]})
+    assert len(fact(result, Patient).identifiers) == 1_000
+    assert finding(result, "list-too-long").where == "Patient.identifier"
+
+
 def test_what_thousands_point_at_is_read_once() -> None:
     letter = {"contentType": "text/plain", "data": base64.b64encode(b"x" * 500_000).decode()}
     document = {

@@ -161,6 +161,22 @@ async def test_confirming_without_a_code_covers_the_notice_only(quick_desk: Any)
     assert [event.data["kind"] for event in acknowledged] == ["notice"]
 
 
+async def test_news_may_be_confirmed_again_once_the_referral_moved_on(quick_desk: Any) -> None:
+    desk = quick_desk
+    referral = await desk.refer()
+    handle = await desk.handle(referral)
+
+    async with browser(desk) as client:
+        await client.post(f"/o/{handle}/acknowledge", headers=JSON)
+        confirmed = (await client.get(f"/o/{handle}", headers=HTML)).text
+        desk.clock.advance(timedelta(hours=1))
+        await desk.happen(desk.booked(referral))
+        moved_on = (await client.get(f"/o/{handle}", headers=HTML)).text
+
+    assert "You confirmed" in confirmed
+    assert "We have seen this" in moved_on
+
+
 async def test_confirming_while_identified_covers_the_versions_that_were_shown(desk: Any) -> None:
     referral = await desk.refer()
     signed = await desk.sign(referral)

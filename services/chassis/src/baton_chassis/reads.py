@@ -105,8 +105,7 @@ class UnitSnapshot:
         return next((row["refused"] for row in rows if row["refused"] is not None), None)
 
     async def _fetch(self, statement: Statement, **parameters: Any) -> list[Row]:
-        async with self._database.reading(None) as session:
-            return await session.fetch(statement, **parameters)
+        return await self._database.look(statement, **parameters)
 
     async def _waiting(self, row: Row) -> WaitingCommand:
         key = await self._keyring.for_practice(row["practice_id"])

@@ -21,7 +21,7 @@ from baton_chassis.errors import ChassisError, Contended, KeyReused, Unavailable
 from baton_chassis.failpoints import declare, failpoint
 from baton_chassis.ids import Ids
 from baton_chassis.sealing import Keyring
-from baton_chassis.work import KeyClaim, Publication, WriteSet
+from baton_chassis.work import IdentifierChange, IdentifierKey, KeyClaim, Publication, WriteSet
 from baton_chassis.writing import Rendered, Renderer, WriteStatements, identifier_row
 from baton_contracts.envelope import Envelope, sequence_text
 
@@ -135,8 +135,7 @@ class Writer:
 
     async def stored_reply(self, claim: KeyClaim) -> Reply | None:
         """The answer given to this key before, or None; ``KeyReused`` when that was another request."""
-        async with self._database.reading(None) as session:
-            return await self._replay(session, claim)
+        return await self._replay(claim)
 
     async def _serve(self) -> None:
         while not (self._stopping and not self._queue):
@@ -230,8 +229,7 @@ class Writer:
                 _settle(item, Unavailable("the connection was lost while committing"))
                 continue
             try:
-                async with self._database.reading(None) as session:
-                    kept = await session.fetch(self._statements.read_key, **_named(claim))
+                kept = await self._database.look(self._statements.read_key, **_named(claim))
             except Exception as error:
                 _settle(item, error)
             else:
@@ -247,12 +245,8 @@ class Writer:
             if verdict is not None:
                 verdicts[place] = verdict
         await self._rows_current(session, batch, verdicts)
-        for place, item in enumerate(batch):
-            if place not in verdicts and not await self._identifiers_free(session, item.rendered.writes):
-                verdicts[place] = Stale("a natural key was bound meanwhile")
-        for place, item in enumerate(batch):
-            if place not in verdicts and not await self._key_free(session, item.rendered):
-                verdicts[place] = None
+        await self._identifiers_free(session, batch, verdicts)
+        await self._keys_free(session, batch, verdicts)
         if verdicts:
             raise _Losers(verdicts)
 
@@ -305,36 +299,61 @@ class Writer:
             if known:
                 rows = await session.fetch(repository.versions(), practice_id=practice_id, ids=known)
                 current = {row["id"]: row["version"] for row in rows}
+            new = [row for place, _, row, expected in entries if expected == 0 and place not in verdicts]
+            inserted = {row["id"] for row in await session.fetch_many(repository.insert(), new)}
             for place, _, row, expected in entries:
-                if place in verdicts:
-                    continue
-                if expected > 0:
-                    fresh = current.get(row["id"]) == expected
-                else:
-                    fresh = bool(await session.fetch(repository.insert(), **row))
-                if not fresh:
+                fresh = current.get(row["id"]) == expected if expected > 0 else row["id"] in inserted
+                if not fresh and place not in verdicts:
                     verdicts[place] = Stale("the row has another version")
 
-    async def _identifiers_free(self, session: Session, writes: WriteSet) -> bool:
-        for key, change in sorted(writes.identifiers.items(), key=lambda entry: entry[0]):
+    async def _identifiers_free(
+        self, session: Session, batch: list[_Item], verdicts: dict[int, ChassisError | None]
+    ) -> None:
+        """Bind natural keys, first those without a row, each kind in the order of the keys."""
+        changes = sorted(
+            (
+                (key, change, place)
+                for place, item in enumerate(batch)
+                if place not in verdicts
+                for key, change in item.rendered.writes.identifiers.items()
+            ),
+            key=lambda entry: entry[0],
+        )
+        new = [identifier_row(key, change.target) for key, change, _ in changes if change.expected == 0]
+        made = {tuple(row.values()) for row in await session.fetch_many(self._statements.new_identifier, new)}
+        for key, change, place in changes:
             if change.expected == 0:
-                if not await session.fetch(
-                    self._statements.new_identifier, **identifier_row(key, change.target)
-                ):
-                    return False
-                continue
-            names = ("key_practice_id", "key_space", "key_system", "key_value")
-            bound = dict(zip(names, key, strict=True))
-            if not await session.run(
-                self._statements.change_identifier, **bound, expected=change.expected, target=change.target
-            ):
-                return False
-        return True
+                free = key in made
+            else:
+                free = await self._rebind(session, key, change)
+            if not free:
+                verdicts[place] = Stale("a natural key was bound meanwhile")
 
-    async def _key_free(self, session: Session, rendered: Rendered) -> bool:
-        if rendered.key_row is None:
-            return True
-        return bool(await session.fetch(self._statements.claim_key, **rendered.key_row))
+    async def _rebind(self, session: Session, key: IdentifierKey, change: IdentifierChange) -> bool:
+        names = ("key_practice_id", "key_space", "key_system", "key_value")
+        bound = dict(zip(names, key, strict=True))
+        return bool(
+            await session.run(
+                self._statements.change_identifier, **bound, expected=change.expected, target=change.target
+            )
+        )
+
+    async def _keys_free(
+        self, session: Session, batch: list[_Item], verdicts: dict[int, ChassisError | None]
+    ) -> None:
+        """Claim request keys; of two sets with one key the first has it."""
+        rows = [
+            (place, item.rendered.key_row)
+            for place, item in enumerate(batch)
+            if place not in verdicts and item.rendered.key_row is not None
+        ]
+        claimed = await session.fetch_many(self._statements.claim_key, [row for _, row in rows])
+        free = {tuple(row.values()) for row in claimed}
+        for place, row in rows:
+            name = (row["practice_id"], row["client_id"], row["key"])
+            if name not in free:
+                verdicts[place] = None
+            free.discard(name)
 
     async def _write(self, session: Session, batch: list[_Item]) -> None:
         now = self._clock.now()
@@ -365,12 +384,15 @@ class Writer:
         for publication in publications:
             line = (publication.practice_id, publication.outgoing.source)
             counts[line] = counts.get(line, 0) + 1
-        following: dict[tuple[str, str], int] = {}
-        for (practice_id, source), count in sorted(counts.items()):
-            taken = await session.fetch(
-                self._statements.number_line, practice_id=practice_id, source=source, count=count
-            )
-            following[(practice_id, source)] = taken[0]["sequence"] - count + 1
+        lines = [
+            {"practice_id": practice_id, "source": source, "count": count}
+            for (practice_id, source), count in sorted(counts.items())
+        ]
+        taken = await session.fetch_many(self._statements.number_line, lines)
+        following = {
+            (line["practice_id"], line["source"]): last["sequence"] - line["count"] + 1
+            for line, last in zip(lines, taken, strict=True)
+        }
         envelopes = []
         for publication in publications:
             line = (publication.practice_id, publication.outgoing.source)
@@ -424,8 +446,8 @@ class Writer:
         )
         await session.run_many(self._statements.unknown, [row for s in sets for row in s.writes.unknown])
 
-    async def _replay(self, session: Session, claim: KeyClaim) -> Reply | None:
-        rows = await session.fetch(self._statements.read_key, **_named(claim))
+    async def _replay(self, claim: KeyClaim) -> Reply | None:
+        rows = await self._database.look(self._statements.read_key, **_named(claim))
         if not rows:
             return None
         if rows[0]["fingerprint"] != claim.fingerprint:

@@ -46,8 +46,8 @@ class WriteStatements:
             .where(*named, i.c.version == bindparam("expected"), i.c.target.is_(None))
             .values(target=bindparam("target", type_=i.c.target.type), version=i.c.version + 1)
         )
-        self.new_identifier = insert_ignoring(i, returning=[i.c.value])
-        self.claim_key = insert_ignoring(k, returning=[k.c.key])
+        self.new_identifier = insert_ignoring(i, returning=list(i.primary_key.columns))
+        self.claim_key = insert_ignoring(k, returning=list(k.primary_key.columns))
         self.read_key = Statement(
             select(k.c.fingerprint, k.c.reply).where(
                 k.c.practice_id == bindparam("practice_id"),

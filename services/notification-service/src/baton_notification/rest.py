@@ -390,8 +390,8 @@ def _read_webhooks(routes: Routes, queries: Queries) -> None:
 
 def _state_webhooks(routes: Routes, outbound: OutboundClient, randomness: Randomness) -> None:
     @routes.command(
-        "POST", "/v1/webhooks", scope=MANAGE, body=NewWebhook, reply=WebhookView, idempotent=True, success=201,
-        refusals=("not-found",),
+        "POST", "/v1/webhooks", scope=MANAGE, body=NewWebhook, reply=WebhookView, idempotent=True,
+        success=201, refusals=("not-found",),
     )  # fmt: skip
     async def register(ask: Ask[NewWebhook]) -> Reply:
         """Register an endpoint. The answer shows its secret, once."""

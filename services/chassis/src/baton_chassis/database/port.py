@@ -43,6 +43,10 @@ class Session(Protocol):
         """Run one statement for every row, in one round trip where the back end can."""
         ...
 
+    async def fetch_many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """The same, with everything that it returned, in the order of ``rows``."""
+        ...
+
 
 class Database(Protocol):
     """One service's own database."""
@@ -63,6 +67,12 @@ class Database(Protocol):
 
         On SQLite ``BEGIN IMMEDIATE`` on the file's one writer thread, so transactions queue; on PostgreSQL
         READ COMMITTED on a pooled connection. A connection lost at commit raises ``OutcomeUnknown``.
+        """
+        ...
+
+    async def look(self, statement: Statement, **parameters: Any) -> list[Row]:
+        """What one read-only statement of the chassis finds, in a snapshot of its own: a third of the round
+        trips of ``reading(None)``.
         """
         ...
 

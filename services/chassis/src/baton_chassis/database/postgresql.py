@@ -54,6 +54,15 @@ class PostgreSQLSession:
         with _named_errors():
             await self._connection.executemany(ready.text, [ready.arguments(row) for row in rows])
 
+    async def fetch_many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """The statement once a row, pipelined in one round trip; all rows that it returned."""
+        if not rows:
+            return []
+        ready = statement.on(POSTGRESQL)
+        with _named_errors():
+            found = await self._connection.fetchmany(ready.text, [ready.arguments(row) for row in rows])
+        return [ready.row(tuple(values)) for values in found]
+
 
 class PostgreSQLDatabase:
     """The scaled-out back end. ``dsn`` as libpq writes it; every connection works in ``schema``."""
@@ -107,6 +116,11 @@ class PostgreSQLDatabase:
                 await transaction.commit()
             except _GONE as error:
                 raise OutcomeUnknown("the connection was lost while committing") from error
+
+    async def look(self, statement: Statement, **parameters: Any) -> list[Row]:
+        """One statement outside a transaction: one round trip instead of three."""
+        async with self._connection() as connection:
+            return await PostgreSQLSession(connection).fetch(statement, **parameters)
 
     @asynccontextmanager
     async def reading(self, practice_id: str | None) -> AsyncIterator[PostgreSQLSession]:

@@ -64,6 +64,17 @@ class SQLiteSession:
         arguments = [ready.arguments(row) for row in rows]
         await self.on_thread(lambda c: c.executemany(ready.text, arguments))
 
+    async def fetch_many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """The statement once a row; all rows that it returned."""
+        if not rows:
+            return []
+        ready = statement.on(SQLITE)
+        arguments = [ready.arguments(row) for row in rows]
+        found = await self.on_thread(
+            lambda c: [values for each in arguments for values in c.execute(ready.text, each).fetchall()]
+        )
+        return [ready.row(values) for values in found]
+
 
 class SQLiteDatabase:
     """The embedded back end. ``path`` is created with mode 0600 when absent."""
@@ -110,6 +121,21 @@ class SQLiteDatabase:
                 await asyncio.shield(session.on_thread(_roll_back))
                 raise
             await asyncio.shield(session.on_thread(lambda c: c.execute("COMMIT")))
+
+    async def look(self, statement: Statement, **parameters: Any) -> list[Row]:
+        """One statement outside a transaction: one change of threads instead of three."""
+        ready = statement.on(SQLITE)
+        arguments = ready.arguments(parameters)
+        connection = await self._readers.get()
+        reading = asyncio.get_running_loop().run_in_executor(
+            self._reader_threads,
+            _named_errors,
+            lambda c: c.execute(ready.text, arguments).fetchall(),
+            connection,
+        )
+        # whoever asked may go away; the next one gets the connection only when this statement has ended
+        reading.add_done_callback(lambda _: self._readers.put_nowait(connection))
+        return [ready.row(values) for values in await asyncio.shield(reading)]
 
     @asynccontextmanager
     async def reading(self, practice_id: str | None) -> AsyncIterator[SQLiteSession]:

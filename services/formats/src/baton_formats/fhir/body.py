@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -185,6 +185,15 @@ class Body:
         if found is None and self.closed and not _is_elsewhere(reference):
             pointer.doubt("dangling-reference", "what this refers to is not in the Bundle", "reference")
         return found
+
+    def targets(self, pointers: Iterable[Node]) -> list[Node]:
+        """What several references mean, each resource once, however often it is pointed at."""
+        found: dict[int, Node] = {}
+        for pointer in pointers:
+            target = self.follow(pointer)
+            if target is not None:
+                found.setdefault(id(target.value), target)
+        return list(found.values())
 
     def standing_at(self, address: str) -> Node | None:
         """The resource of this body with this address, if any; an attachment's address promises nothing."""

@@ -18,6 +18,7 @@ DETAILS: dict[str, str] = {
     "entry-without-resource-key": "An entry holds its resource directly; it is read all the same.",
     "fhir-stu3": "The body is FHIR STU3; its facts are given in the words of R4.",
     "identifier-without-value": "An identifier carries no value.",
+    "list-too-long": "A list is longer than is looked at; the rest of it is left aside.",
     "malformed-reference": "A reference begins with a colon; it is read as a urn.",
     "missing-required": "An element that R4 requires is absent. Refusing where it is a status.",
     "modifier-extension": "An extension may change the meaning of the resource; a person has to look.",

@@ -342,10 +342,7 @@ def _sections(node: Node) -> tuple[Section, ...]:
 
 def _entries(node: Node, depth: int = 0) -> Iterator[Node]:
     for child in node.children("section"):
-        for pointer in child.children("entry"):
-            target = pointer.body.follow(pointer)
-            if target is not None:
-                yield target
+        yield from child.children("entry")
         if depth < _MAX_SECTIONS:
             yield from _entries(child, depth + 1)
 
@@ -362,7 +359,8 @@ _CATEGORIES = {
 
 
 def _observations(node: Node) -> tuple[Observation, ...]:
-    return tuple(found for target in _entries(node) for found in observations_of(target))
+    body: Body = node.body
+    return tuple(line for target in body.targets(_entries(node)) for line in observations_of(target))
 
 
 def observations_of(node: Node) -> tuple[Observation, ...]:
@@ -533,11 +531,8 @@ def composition(node: Node) -> Document:
 
 
 def _results(node: Node) -> tuple[Observation, ...]:
-    found: list[Observation] = []
-    for pointer in node.children("result"):
-        target = pointer.body.follow(pointer)
-        found.extend(observations_of(target) if target is not None else ())
-    return tuple(found)
+    body: Body = node.body
+    return tuple(line for target in body.targets(node.children("result")) for line in observations_of(target))
 
 
 DIAGNOSTIC_REPORT = Table(

@@ -18,6 +18,7 @@ _ISSUE_TYPES = {
     "document-type": "security",
     "not-fhir": "structure",
     "too-deep": "too-costly",
+    "list-too-long": "too-costly",
     "too-many-resources": "too-costly",
     "number-too-large": "value",
     "missing-required": "required",

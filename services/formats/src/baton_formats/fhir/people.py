@@ -413,10 +413,9 @@ def _role_practitioner(
         who = practitioner(target)
     else:
         who = _stand_in_practitioner(body.link(pointer)) or Practitioner()
-    own = tuple(number for number in numbers if number not in who.identifiers)
     return replace(
         who,
-        identifiers=who.identifiers + own,
+        identifiers=tuple(dict.fromkeys(who.identifiers + numbers)),
         npi=who.npi or npi_of(numbers),
         specialties=specialties,
         roles=roles,

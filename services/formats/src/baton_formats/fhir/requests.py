@@ -22,10 +22,12 @@ from baton_formats.fhir import bindings
 from baton_formats.fhir.body import Body
 from baton_formats.fhir.datatypes import (
     annotation,
+    attachments_of,
     coding_as_concept,
     concept,
     extensions,
     identifiers,
+    meaning_of,
     period,
 )
 from baton_formats.fhir.people import coverage_at, link, party, subject
@@ -70,14 +72,14 @@ def _patient_link(*names: str) -> Read:
 
 
 def _all_reasons(node: Node) -> tuple[Concept, ...]:
-    found = list(node.many("reasonCode", concept))
+    found = dict.fromkeys(node.many("reasonCode", concept))
     for pointer in node.children("reasonReference"):
         target = pointer.body.follow(pointer)
         meaning = meaning_of(target) if target is not None else None
         if meaning is None and (shown := pointer.text("display")):
             meaning = Concept(text=shown)
-        if meaning is not None and meaning not in found:
-            found.append(meaning)
+        if meaning is not None:
+            found.setdefault(meaning)
     return tuple(found)
 
 
@@ -196,9 +198,9 @@ def _expires(node: Node) -> object:
 
 def _attachments(node: Node) -> tuple[Attachment, ...]:
     """Attachments of the documents the request points at, as far as they are in the body."""
-    targets = (pointer.body.follow(pointer) for pointer in node.children("supportingInfo"))
-    documents = (target for target in targets if target is not None and "content" in target.value)
-    return tuple(held for target in documents for held in attachments_of(target))
+    body: Body = node.body
+    documents = (held for held in body.targets(node.children("supportingInfo")) if "content" in held.value)
+    return tuple(one_ for held in documents for one_ in attachments_of(held))
 
 
 def _action(node: Node) -> str | None:

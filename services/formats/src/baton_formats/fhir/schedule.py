@@ -134,14 +134,11 @@ def _clinicians(node: Node) -> tuple[Party, ...]:
 
 def _clinicians_of_slots(node: Node) -> tuple[Party, ...]:
     """Whose calendar the slot is in, where no participant says who sees the patient."""
-    found: list[Party] = []
-    for pointer in node.children("slot"):
-        opening = pointer.body.follow(pointer)
-        schedule_at = opening.child("schedule") if opening is not None else None
-        calendar = schedule_at.body.follow(schedule_at) if schedule_at is not None else None
-        actors = calendar.many("actor", party) if calendar is not None else ()
-        found.extend(who for who in actors if who.practitioner is not None)
-    return tuple(found)
+    body: Body = node.body
+    openings = body.targets(node.children("slot"))
+    calendars = body.targets(held for one_ in openings if (held := one_.child("schedule")) is not None)
+    actors = (who for calendar in calendars for who in calendar.many("actor", party))
+    return tuple(who for who in actors if who.practitioner is not None)
 
 
 def _is_clinician(who: Party) -> bool:
@@ -161,15 +158,15 @@ def _location(node: Node) -> Location | None:
 
 def referral_numbers(pointers: list[Node]) -> tuple[Identifier, ...]:
     """Numbers of the referrals pointed at: identifiers, else the logical id (type RI, HL7 table 0203)."""
-    found: list[Identifier] = []
+    found: dict[Identifier, None] = {}
     for pointer in pointers:
         body: Body = pointer.body
         numbers = identifiers_of(body.follow(pointer))
         own = pointer.one("identifier", identifier)
         logical = logical_id(pointer.text("reference"))
-        found.extend(numbers or ((own,) if own else ()))
         if not numbers and own is None and logical is not None:
-            found.append(Identifier(value=logical, type="RI"))
+            own = Identifier(value=logical, type="RI")
+        found.update(dict.fromkeys(numbers or ((own,) if own else ())))
     return tuple(found)
 
 

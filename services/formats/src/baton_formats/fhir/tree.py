@@ -16,6 +16,12 @@ Path = tuple[Any, str | int] | None
 
 Resource = dict[str, Any]
 
+MAX_ITEMS = 1_000
+"""Members of one list that are looked at; lists of lists must not multiply beyond what a body can hold."""
+
+_UNBOUNDED = frozenset({"entry", "contained", "parameter", "part"})
+"""Lists of resources, whose number is bounded as a whole."""
+
 
 def steps_of(path: Path) -> list[str | int]:
     """The steps from the root to a place."""
@@ -189,6 +195,9 @@ class Node:
             return []
         path = (self.path, name)
         if type(value) is list:
+            if len(value) > MAX_ITEMS and name not in _UNBOUNDED:
+                self.doubt("list-too-long", f"only the first {MAX_ITEMS} of this list were looked at", name)
+                value = value[:MAX_ITEMS]
             resource, body = self.resource, self.body
             nodes = [
                 Node(item, (path, index), resource, body)

@@ -160,10 +160,13 @@ def _done(shown: Shown) -> list[bool]:
 
 
 def _confirmed(shown: Shown, zone: ZoneInfo) -> dict[str, Any] | None:
-    """The last confirmation that still covers everything there is to confirm."""
-    current = {one.document for one in shown.visit.progress.documents}
+    """The last confirmation that still covers what there is to confirm: all documents, or the stage reached."""
+    progress = shown.visit.progress
+    current = {one.document for one in progress.documents}
+    reached = max(progress.reached.values(), default=None)
     for one in reversed(shown.acknowledgements):
-        if current <= set(one.documents):
+        covers = current <= set(one.documents) if current else reached is None or one.at >= reached
+        if covers:
             return {"date": _time(one.at, zone), "iso": moment(one.at), "documents": bool(one.documents)}
     return None
 
