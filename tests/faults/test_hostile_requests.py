@@ -118,7 +118,7 @@ class Node:
         self.ids = self._make_things()
 
     def _make_things(self) -> dict[str, str]:
-        made = {}
+        made: dict[str, str] = {}
         for name in ("referrals", "appointments", "notes", "offices", "webhooks"):
             body = good_bodies(made)[f"POST /v1/{name}"]
             answer = self.alpha.post(f"/v1/{name}", json=body)
@@ -127,11 +127,11 @@ class Node:
         found = until(lambda: self.alpha.get("/v1/deliveries").json()["items"], what="a delivery")
         made["deliveries"] = found[0]["id"]
         for name, id in made.items():
-            until(
-                lambda name=name, id=id: self.alpha.get(f"/v1/{name}/{id}").is_success,
-                what=f"{name} is there",
-            )
+            until(self._shown(f"/v1/{name}/{id}"), what=f"{name} is there")
         return made
+
+    def _shown(self, path: str) -> Callable[[], bool]:
+        return lambda: self.alpha.get(path).is_success
 
     def address(self, operation: Operation, *, of_alpha: bool = True) -> str:
         """The path with an id of alpha's, or one of nobody's."""

@@ -16,19 +16,17 @@ from sqlalchemy import select
 from baton_chassis import migrations
 from baton_chassis.database import Row, Statement, open_database
 from baton_chassis.errors import Unavailable
+from baton_chassis.evidence import Evidence, Subject, gather
 from baton_chassis.foundation import database_url, open_log
 from baton_chassis.log.port import EventLog
 from baton_chassis.service import ServiceDefinition
 from baton_chassis.settings import ChassisSettings
 from baton_chassis.verification import (
     CHASSIS_INVARIANTS,
-    Evidence,
     Invariant,
     Report,
-    Subject,
     Violation,
     examine,
-    gather,
 )
 from baton_console import store as console_store
 from baton_console import stream as console_stream

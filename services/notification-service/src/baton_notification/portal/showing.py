@@ -160,7 +160,7 @@ def _done(shown: Shown) -> list[bool]:
 
 
 def _confirmed(shown: Shown, zone: ZoneInfo) -> dict[str, Any] | None:
-    """The last confirmation that still covers what there is to confirm: all documents, or the stage reached."""
+    """The last confirmation that still covers what there is: all documents, or the stage reached."""
     progress = shown.visit.progress
     current = {one.document for one in progress.documents}
     reached = max(progress.reached.values(), default=None)
