@@ -286,13 +286,23 @@ class Workload:
     def __post_init__(self) -> None:
         self.stories = [Story(f"{self.name}-{number}") for number in range(self.count)]
 
-    def go_on(self, baton: Installation) -> bool:
-        """Do what is left, round robin; False as soon as the other side is gone."""
-        while left := [story for story in self.stories if story.step < len(STEPS)]:
+    def go_on(self, baton: Installation, *, most: int | None = None) -> bool:
+        """Do what is left (at ``most`` so many requests), round robin; False as soon as the other side is
+        gone.
+        """
+        asked = 0
+        while left := self.left():
             for story in left:
+                if asked == most:
+                    return True
                 if not self._take(baton, story):
                     return False
+                asked += 1
         return True
+
+    def left(self) -> list[Story]:
+        """The stories that are not at their end."""
+        return [story for story in self.stories if story.step < len(STEPS)]
 
     def _take(self, baton: Installation, story: Story) -> bool:
         step = STEPS[story.step]

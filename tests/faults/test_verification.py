@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -16,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from baton_chassis.settings import ChassisSettings
 from baton_chassis.verification import Report, ack_durable, idempotent_api
+from baton_embedded.command_line import app
 from baton_embedded.verifying import verify_installation
 
 
@@ -179,15 +178,8 @@ def test_two_events_for_one_key_are_found(sound: tuple[Path, Any]) -> None:
     assert [one.invariant for one in idempotent_api(replace(evidence, services=doubled), [first])] == ["I20"]
 
 
-def _baton(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    told = {name: value for name, value in os.environ.items() if not name.startswith("BATON_")}
-    return subprocess.run(
-        [sys.executable, "-m", "baton_embedded", *arguments],
-        env=told | {"BATON_DATA_DIR": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def _baton(folder: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments), env={"BATON_DATA_DIR": str(folder)})
 
 
 def test_the_command_says_0_for_sound_1_for_broken_and_69_where_nothing_is(
@@ -195,7 +187,7 @@ def test_the_command_says_0_for_sound_1_for_broken_and_69_where_nothing_is(
 ) -> None:
     fine = _baton(sound[0], "verify", "--json")
     said = json.loads(fine.stdout)
-    assert (fine.returncode, said["quiet"]) == (0, True)
+    assert (fine.exit_code, said["quiet"]) == (0, True)
     assert [one["id"] for one in said["invariants"]] == [
         "I1",
         "I2",
@@ -213,9 +205,9 @@ def test_the_command_says_0_for_sound_1_for_broken_and_69_where_nothing_is(
     with closing(sqlite3.connect(broken / "intake.sqlite")) as connection, connection:
         connection.execute("UPDATE referral SET state = 'withdrawn'")
     found = _baton(broken, "verify")
-    assert found.returncode == 1
+    assert found.exit_code == 1
     assert "I14" in found.stdout
 
     nothing = _baton(tmp_path / "nothing", "verify")
-    assert (nothing.returncode, (tmp_path / "nothing").exists()) == (69, False)
+    assert (nothing.exit_code, (tmp_path / "nothing").exists()) == (69, False)
     assert "no installation" in nothing.stderr

@@ -13,11 +13,17 @@ import time
 from collections.abc import Callable, Mapping
 
 import bench_accept
+import bench_footprint
+import bench_latency
+import bench_streams
 from standing import Stand
 from table import Table
 
 BENCHES: Mapping[str, Callable[[Stand], Table]] = {
     "accept": bench_accept.run,
+    "latency": bench_latency.run,
+    "footprint": bench_footprint.run,
+    "streams": bench_streams.run,
 }
 
 

@@ -89,12 +89,15 @@ class SQLiteDatabase:
         self._readers: asyncio.Queue[sqlite3.Connection] = asyncio.Queue()
         self._open: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
+        self._looker: sqlite3.Connection | None = None
 
     async def start(self) -> None:
         """Open the file and its connections."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.touch(mode=0o600, exist_ok=True)
         self._writer = self._connected()
+        self._looker = self._connected()
+        self._looker.execute("PRAGMA busy_timeout=0")
         for _ in range(READERS):
             self._readers.put_nowait(self._connected())
 
@@ -123,19 +126,20 @@ class SQLiteDatabase:
             await asyncio.shield(session.on_thread(lambda c: c.execute("COMMIT")))
 
     async def look(self, statement: Statement, **parameters: Any) -> list[Row]:
-        """One statement outside a transaction: one change of threads instead of three."""
+        """One short statement outside a transaction, on the loop's own thread: a read by key takes a tenth
+        of the time that two changes of threads take. WAL readers wait for nobody; should the file be locked
+        after all (another process recovers it), a thread waits.
+        """
+        if self._looker is None:
+            raise Unavailable("the database is not open")
         ready = statement.on(SQLITE)
         arguments = ready.arguments(parameters)
-        connection = await self._readers.get()
-        reading = asyncio.get_running_loop().run_in_executor(
-            self._reader_threads,
-            _named_errors,
-            lambda c: c.execute(ready.text, arguments).fetchall(),
-            connection,
-        )
-        # whoever asked may go away; the next one gets the connection only when this statement has ended
-        reading.add_done_callback(lambda _: self._readers.put_nowait(connection))
-        return [ready.row(values) for values in await asyncio.shield(reading)]
+        try:
+            found = _named_errors(lambda c: c.execute(ready.text, arguments).fetchall(), self._looker)
+        except Contended:
+            async with self.reading(None) as session:
+                return await session.fetch(statement, **parameters)
+        return [ready.row(values) for values in found]
 
     @asynccontextmanager
     async def reading(self, practice_id: str | None) -> AsyncIterator[SQLiteSession]:

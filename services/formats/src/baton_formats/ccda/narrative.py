@@ -122,14 +122,15 @@ class Narrative:
         """Text of the block."""
         if self._hidden or not text:
             return
-        words = " ".join(safe(text).split())
+        words = safe(text).split()
         if not words:
             self._space = True
             return
-        if not self._fresh and (self._space or text[0].isspace()):
+        if self._fresh:
+            self._fresh = self._line_start = False
+        elif self._space or text[0].isspace():
             self._text.write(" ")
-        self._text.write(words)
-        self._fresh = self._line_start = False
+        self._text.write(" ".join(words))
         self._space = text[-1].isspace()
 
     def text(self) -> str:
