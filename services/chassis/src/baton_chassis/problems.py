@@ -56,7 +56,7 @@ unsupported-media-type | 415 | The content type is not taken here
 validation-failed | 422 | The request does not fit its description
   `errors` names each place by JSON pointer, with a code and the remedy. Under `/query` stand parameters.
 key-reused | 422 | The Idempotency-Key was used before
-  An Idempotency-Key belongs to one request for ever. Use a new key for a new request.
+  An Idempotency-Key belongs to one request, for seven days. Use a new key for a new request.
 rate-limited | 429 | Too many requests
   Wait as long as `Retry-After` says and repeat.
 internal | 500 | Something broke on our side

@@ -285,7 +285,8 @@ class Work:
             key = (self.practice_id, space, system, value)
             bound, version = await self._identifier(key)
             if bound is None:
-                waited += await self._shared.snapshot.waiting_for(key)
+                if version:  # whoever waits has left a row for the key: without one there is nobody
+                    waited += await self._shared.snapshot.waiting_for(key)
                 self._bind(key, version, target)
         for command in sorted(waited, key=lambda entry: entry.id):
             await self._run_waiting(command)
