@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 MEMBERS := contracts $(wildcard services/*) deploy/embedded
 READY := .venv/.ready
 
-.PHONY: help run test check journeys up cluster cluster-stop fresh size lock generate long bench
+.PHONY: help run test check journeys up cluster cluster-stop fresh size lock generate long bench faults
 
 help: ## what can be done here
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -43,6 +43,12 @@ journeys: $(READY) ## whole stories over running installations, in both ways of 
 up: ## the same in containers; needs a Docker engine with Compose
 	@docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 || { echo "make up needs a running Docker engine with Compose. Without one: make run, or make cluster."; exit 69; }
 	@docker compose --file deploy/compose/compose.yaml up --build --detach --wait && echo "up at http://127.0.0.1:8400"
+
+faults: $(READY) ## kills, damage, hostile requests, canaries
+	@.venv/bin/pytest -q tests/faults -m 'not long'
+
+bench: $(READY) ## figures, each beside a baseline of the same run
+	@.venv/bin/python tests/performance/bench_baton.py
 
 cluster: $(READY) ## PostgreSQL, Apache Kafka and two processes of every service on this machine
 	@.venv/bin/python -m baton_embedded.cluster

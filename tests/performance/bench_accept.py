@@ -10,13 +10,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from baton_chassis.practices import read_practices
-from baton_chassis.tokens import Issuer
 from load import Burst, burst
 from measuring import Stopwatch, median, percentile, settle, steal_seconds
 from referrals import requests, token_of
 from standing import Running, Stand, has, python
 from table import Table
+
+from baton_chassis.practices import read_practices
+from baton_chassis.tokens import Issuer
 
 CONNECTIONS = 16
 
@@ -187,4 +188,3 @@ def _ratios(table: Table, by_name: dict[str, Variant]) -> None:
         for name, other in others.items():
             if other is not None and other.rate:
                 table.note(f"{name}: {web.rate / other.rate:.2f}x req/s, {web.cpu / other.cpu:.2f}x CPU")
-

@@ -1,4 +1,4 @@
-"""The benchmark: `python tests/performance/bench_baton.py [--quick] [accept] [latency] [footprint] [streams]`.
+"""The benchmark: `python tests/performance/bench_baton.py [--quick] [NAME ...]`.
 
 Not a test: nothing here passes or fails. Every baseline is started by the bench itself and measured in turn
 with ours, so that the ratios mean something on a noisy machine; absolute figures do not travel.
@@ -32,7 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench_baton.py", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}; all by default")
     parser.add_argument("--quick", action="store_true", help="short rounds: to see that it works")
-    parser.add_argument("--tiny", action="store_true", help="a few operations on SQLite: for the bench's test")
+    parser.add_argument(
+        "--tiny", action="store_true", help="a few operations on SQLite: for the bench's test"
+    )
     parser.add_argument("--fresh", action="store_true", help="footprint: also from a fresh clone to ready")
     chosen = parser.parse_args(arguments)
     unknown = set(chosen.names) - set(BENCHES)
@@ -44,8 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
             started, load = time.perf_counter(), os.getloadavg()[0]
             table = BENCHES[name](stand)
         table.note(
-            f"took {time.perf_counter() - started:.0f} s; load before {load:.1f}, after {os.getloadavg()[0]:.1f}, "
-            f"{os.cpu_count()} cores"
+            f"took {time.perf_counter() - started:.0f} s; "
+            f"load before {load:.1f}, after {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores"
         )
         print(table, end="\n\n", flush=True)
     return 0

@@ -64,4 +64,6 @@ def _ratios(table: Table, name: str, rates: dict[str, float]) -> None:
     for consumer in ("scheduling consumer", "notification consumer"):
         table.note(f"{name}: {consumer} / reading alone {rates[consumer] / read_alone:.2f}x")
     one = rates["scheduling consumer, one event a transaction"]
-    table.note(f"{name}: scheduling, batches / one event a transaction {rates['scheduling consumer'] / one:.2f}x")
+    table.note(
+        f"{name}: scheduling, batches / one event a transaction {rates['scheduling consumer'] / one:.2f}x"
+    )

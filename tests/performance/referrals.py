@@ -8,8 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from baton_chassis.tokens import Issuer
 from load import post
+
+from baton_chassis.tokens import Issuer
 
 OFFICES = 40
 PRACTICE = "demo"

@@ -1,4 +1,4 @@
-"""Processes and servers that the bench starts: each says READY in its output, each is stopped by who started it."""
+"""Processes and servers that the bench starts: each says READY, each is stopped by who started it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def environment(**told: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": path, **told}
 
 
-def start(command: list[str], output: Path, *, patience: float = 90, cwd: Path = ROOT, **told: str) -> Running:
+def start(
+    command: list[str], output: Path, *, patience: float = 90, cwd: Path = ROOT, **told: str
+) -> Running:
     """Start a process and wait for its READY line. Raises ``DidNotStart``."""
     started = time.perf_counter()
     with output.open("wb") as file:
@@ -152,7 +154,9 @@ class Stand:
         return create_database(self.postgres.url) if self.postgres is not None else None
 
 
-def installation(stand: Stand, name: str, *, cluster: bool = False, **told: str) -> tuple[Running, dict[str, Any]]:
+def installation(
+    stand: Stand, name: str, *, cluster: bool = False, **told: str
+) -> tuple[Running, dict[str, Any]]:
     """Baton as a user starts it, in a folder called ``name``, with its state file."""
     data = stand.place(name)
     module = ["baton_embedded.cluster"] if cluster else ["baton_embedded", "up"]

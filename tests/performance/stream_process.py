@@ -13,6 +13,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+from referrals import referral
+from sqlalchemy import delete, func, select
+
 import baton_chassis.consumer
 from baton_chassis import logs
 from baton_chassis.commands import Caller
@@ -32,8 +35,6 @@ from baton_intake.rest.bodies import NewReferral
 from baton_notification import app as notification
 from baton_notification.settings import Settings
 from baton_scheduling import app as scheduling
-from referrals import referral
-from sqlalchemy import delete, func, select
 
 AT_ONCE = 500
 ALONE = "bench.alone"
@@ -160,7 +161,7 @@ async def relay(made: Service, count: int) -> None:
 
 
 async def consume(foundation: Foundation, build: Build, what: str, count: int) -> None:
-    """The log into a service; measured from when it has its partitions until ``count`` events were applied."""
+    """The log into a service, from when it has its partitions until ``count`` events were applied."""
     made = await service(foundation, build)
     made._start_consumers()
     await until(lambda: all(one.partitions for one in made.consumers))

@@ -25,7 +25,9 @@ class Table:
         self.notes.append(sentence)
 
     def __str__(self) -> str:
-        widths = [max(len(row[place]) for row in (self.columns, *self.rows)) for place in range(len(self.columns))]
+        widths = [
+            max(len(row[place]) for row in (self.columns, *self.rows)) for place in range(len(self.columns))
+        ]
         lines = [self.heading, _line(self.columns, widths), "  ".join("-" * width for width in widths)]
         lines += [_line(row, widths) for row in self.rows]
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])

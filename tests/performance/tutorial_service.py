@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from echo_service import run
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from joserfc import jwt
@@ -34,7 +35,6 @@ from sqlmodel import Field, SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from baton_chassis.serving import uvicorn_loop
-from echo_service import run
 
 SEAL = AESGCM(hashlib.sha256(b"seal").digest())
 TOKEN_KEY = hashlib.sha256(b"token").digest()
@@ -287,7 +287,9 @@ class Principal(BaseModel):
     scopes: list[str]
 
 
-async def current_principal(credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)]) -> Principal:
+async def current_principal(
+    credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)],
+) -> Principal:
     try:
         token = jwt.decode(credentials.credentials, keys, algorithms=["ES256"])
         jwt.JWTClaimsRegistry(exp={"essential": True}).validate(token.claims)
@@ -419,9 +421,7 @@ async def receive_referral(
         )
     )  # fmt: skip
     await publish(session, referral, body, who)
-    session.add(
-        Audit(practice_id=practice, actor=who.subject, action="receive_referral", target=referral_id)
-    )
+    session.add(Audit(practice_id=practice, actor=who.subject, action="receive_referral", target=referral_id))
     answer = shown(referral, body)
     reply = seal(answer.model_dump_json().encode(), practice, idempotency_key)
     session.add(

@@ -28,8 +28,7 @@ from baton_chassis.verification import (
     Violation,
     examine,
 )
-from baton_console import store as console_store
-from baton_console import stream as console_stream
+from baton_console import app as console
 from baton_contracts.envelope import Envelope
 from baton_contracts.event_types import EventType
 from baton_contracts.lifecycle import Lines, Stage, State, fact_of, fold
@@ -44,24 +43,12 @@ from baton_notification.store import DeliveryRow, ProgressRow
 from baton_scheduling import app as scheduling
 from baton_scheduling.store import StandingRow
 
-_CONSOLE: Final = ServiceDefinition(
-    name=console_stream.CONSOLE,
-    package="baton_console",
-    schema="console",
-    metadata=console_store.METADATA,
-    tables=console_store.TABLES,
-    repositories=console_store.REPOSITORIES,
-    commands={},
-    subscriptions=(console_stream.SUBSCRIPTION,),
-)
-"""What of console is in its database; its doors belong to one running service and are no part of this."""
-
 DEFINITIONS: Final[Sequence[ServiceDefinition]] = (
     intake.DEFINITION,
     scheduling.DEFINITION,
     notes.DEFINITION,
     notification.DEFINITION,
-    _CONSOLE,
+    console.DEFINITION,
 )
 """Every service that can be in an installation."""
 

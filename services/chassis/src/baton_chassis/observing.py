@@ -5,6 +5,7 @@ count.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from baton_chassis.service import Service
 
 STUCK_SECONDS = 60.0
 EVERY_SECONDS = 2.0
+LAG_EVERY_ROUNDS = 5
 
 
 @dataclass
@@ -54,11 +56,13 @@ class Observer:
 
     async def run(self) -> None:
         """Observe for ever; a database that is away only ages what is shown."""
-        while True:
+        for round_number in itertools.count():
             self._count()
             try:
                 await self._look()
                 self.last_read = time.monotonic()
+                if round_number % LAG_EVERY_ROUNDS == 0:
+                    await self._measure_lag()
             except Exception as error:  # observing must not end; the failure itself is what is observed
                 metrics.LOOP_FAILURES.add(
                     service=self.service.definition.name, where=f"observe.{type(error).__name__}"
@@ -74,6 +78,20 @@ class Observer:
         metrics.OUTBOX_ROWS.set(outbox["rows"], service=name)
         metrics.OUTBOX_OLDEST.set(max(age, 0.0), service=name)
         self._show_parked({(row["consumer"], row["reason"]): row["rows"] for row in parked})
+
+    async def _measure_lag(self) -> None:
+        """How many events of each partition this service has not applied: the log's end less the database's
+        place.
+        """
+        log = self.service.environment.log
+        read = await self.service.offsets()
+        for subscription in self.service.definition.subscriptions:
+            for topic in subscription.topics:
+                for number, end in (await log.end_offsets(topic)).items():
+                    behind = max(0, end - read.get((topic, number), 0))
+                    metrics.CONSUMER_LAG.set(
+                        behind, consumer=subscription.consumer, partition=f"{topic}/{number}"
+                    )
 
     def _show_parked(self, found: dict[tuple[str, str], int]) -> None:
         self._reasons |= set(found)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import ClassVar
 
+from baton_formats.values import built_at_once
+
 _ISO = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?(Z|[+-]\d\d:\d\d)?)?)?)?",
     re.ASCII,
@@ -18,6 +20,7 @@ _ISO = re.compile(
 _PRECISIONS = ("year", "month", "day", "hour", "minute", "second", "fraction")
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class PartialTime:
     """A date or time exactly as precise as it was given, with its offset only if one was given.
@@ -69,6 +72,7 @@ class PartialTime:
         return datetime(year, month, day, hour, minute, min(second, 59), micros, tzinfo=zone)
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Period:
     """A span with either end open."""
@@ -77,6 +81,7 @@ class Period:
     end: PartialTime | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Coding:
     """One code of one system. HL7 v2 table names and FHIR URIs both stand in ``system`` as they came."""
@@ -87,6 +92,7 @@ class Coding:
     version: str | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Concept:
     """One meaning in one or more codings and, or only, words (CodeableConcept, CWE, CD)."""
@@ -106,6 +112,7 @@ class Concept:
         return self.text or next(displays, None) or self.code
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Identifier:
     """A number with the namespace it lives in.
@@ -124,6 +131,7 @@ class Identifier:
     period: Period | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class HumanName:
     """A name as given; ``use`` in usual, official, temp, nickname, anonymous, old, maiden.
@@ -141,6 +149,7 @@ class HumanName:
     period: Period | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class ContactPoint:
     """``system`` in phone, fax, email, pager, url, sms, other; ``use`` in home, work, temp, old, mobile."""
@@ -151,6 +160,7 @@ class ContactPoint:
     period: Period | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Address:
     """A postal address; ``text`` only where the sender gave no parts."""
@@ -166,6 +176,7 @@ class Address:
     period: Period | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Link:
     """A pointer to another thing as the sender wrote it: a reference, or only its identifier or display.
@@ -181,6 +192,7 @@ class Link:
     resolved: bool | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Extension:
     """Something a sender added beyond the standard, kept as it came.
@@ -197,6 +209,7 @@ class Extension:
     extensions: tuple[Extension, ...] = ()
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Attachment:
     """Bytes that travelled inside a message, or the note that they did not.
@@ -218,6 +231,7 @@ class Attachment:
     id: str | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Signature:
     """Whether a document was authenticated: ``status`` in signed, unsigned, unknown.
@@ -231,6 +245,7 @@ class Signature:
     code: str | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Patient:
     """The person a message is about. ``gender`` in male, female, other, unknown.
@@ -266,6 +281,7 @@ class Patient:
         return ranked[0] if ranked else None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Practitioner:
     """A clinician. ``npi`` only if its check digit holds; the number as sent stays in ``identifiers``."""
@@ -286,6 +302,7 @@ class Practitioner:
     extensions: tuple[Extension, ...] = ()
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Organization:
     """An office, hospital, payer or department. ``npi`` only with a good check digit."""
@@ -304,6 +321,7 @@ class Organization:
     extensions: tuple[Extension, ...] = ()
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Location:
     """A place: a room, a building, a ward."""
@@ -318,6 +336,7 @@ class Location:
     id: str | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Party:
     """Who plays a part: a clinician, the office they act for, or both, with their own reference number.
@@ -338,6 +357,7 @@ class Party:
     display: str | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """Who pays: payer, member number, plan (IN1, Coverage, the payers section)."""
@@ -358,6 +378,7 @@ class Coverage:
     id: str | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Note:
     """Free text with its author and time where given."""
@@ -367,6 +388,7 @@ class Note:
     at: PartialTime | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Section:
     """One titled part of a document; ``text`` is plain text made safe, never markup."""
@@ -378,6 +400,7 @@ class Section:
     sections: tuple[Section, ...] = ()
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Referral:
     """One referral: what is asked, for whom, by whom, of whom.
@@ -432,6 +455,7 @@ class Referral:
     extensions: tuple[Extension, ...] = ()
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class TaskValue:
     """One input or output of a Task: a link, words, a code or a time, whichever the sender chose."""
@@ -443,6 +467,7 @@ class TaskValue:
     at: PartialTime | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Task:
     """The tracking of one request. ``status`` and ``business_status`` are two axes and may disagree."""
@@ -479,6 +504,7 @@ class Task:
     extensions: tuple[Extension, ...] = ()
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Participant:
     """One who takes part in an appointment. ``status`` in accepted, declined, tentative, needs-action."""
@@ -491,6 +517,7 @@ class Participant:
     required: str | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Appointment:
     """One booking and what just happened to it.
@@ -536,6 +563,7 @@ class Appointment:
     extensions: tuple[Extension, ...] = ()
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A patient registered or came for a visit (ADT^A04, A01, Encounter), or that was undone (A11).
@@ -562,6 +590,7 @@ class Arrival:
     id: str | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class PatientChange:
     """A change to the identity of a patient: ``action`` in add, update, merge, delete.
@@ -577,6 +606,7 @@ class PatientChange:
     at: PartialTime | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Document:
     """A note, report or letter.
@@ -624,6 +654,7 @@ class Document:
     extensions: tuple[Extension, ...] = ()
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One result line or coded entry of a document: what, its value as sent, its unit.
@@ -640,6 +671,7 @@ class Observation:
     id: str | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Communication:
     """A question, an answer or another message between offices about a referral."""
@@ -669,6 +701,7 @@ class Communication:
     extensions: tuple[Extension, ...] = ()
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Issue:
     """One complaint of a peer: severity, code, place, words (ERR, OperationOutcome.issue)."""
@@ -679,6 +712,7 @@ class Issue:
     detail: str | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
     """A peer's answer to a message of ours: MSA and ERR, MessageHeader.response, OperationOutcome.
@@ -695,6 +729,7 @@ class Acknowledgement:
     id: str | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Slot:
     """An opening a partner offers or holds."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from baton_formats.values import built_at_once
+
 if TYPE_CHECKING:
     from baton_formats.facts import Fact, Identifier, PartialTime
 
@@ -28,6 +30,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One doubt, with a code a program can act on.
@@ -46,6 +49,7 @@ class Finding:
     refusing: bool = False
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A sending or receiving system as the message names it: application, facility, address.
@@ -60,6 +64,7 @@ class Endpoint:
     software: str | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """What the message says about itself: MSH, MessageHeader, the head of a ClinicalDocument.
@@ -88,6 +93,7 @@ class Envelope:
     response_code: str | None = None
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message, document or resource of a body.
@@ -105,6 +111,7 @@ class Message:
     findings: tuple[Finding, ...] = ()
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class ReadResult:
     """What a body of bytes turned out to be.

@@ -78,6 +78,7 @@ class FileAccess:
         """Open or make the file and give the log's id. Raises LogUnavailable, LogError for a later format."""
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.touch(mode=0o600, exist_ok=True)
         log_id = await self._writing.run(lambda file: file.prepare(fresh_id))
         await self.look()
         if self._watcher is None:

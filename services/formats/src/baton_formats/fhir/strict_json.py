@@ -149,6 +149,8 @@ def _strings_are_missing(again: bytes, body: bytes) -> bool:
     Quotes and backslashes inside strings are written one way only, unless as ``\\u0022`` and ``\\u005c``, so
     equal numbers of quotes mean that no key is gone. Where they are written so, colons are counted instead.
     """
+    if b"\\" not in body:
+        return again.count(b'"') != body.count(b'"')
     if b"\\u00" in body and _HIDDEN_QUOTE.search(body):
         return _outside_strings(again).count(b":") != _outside_strings(body).count(b":")
     return _quotes(again) != _quotes(body)
