@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
+from standardwebhooks import Webhook
 
 from baton_chassis.clock import FixedClock
 from baton_chassis.commands import Outgoing
@@ -24,8 +26,8 @@ from baton_notification.domain.delivery import Delivery
 from baton_notification.queries import Queries
 from baton_notification.settings import Settings
 
-NOW = datetime.now(UTC).replace(microsecond=0)
-"""The hour of every test: the present, for receivers judge signatures by their own clocks."""
+NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+"""The hour of every test."""
 
 NOTE = b"Invented note: nothing to worry about."
 CARD = b'{"name":{"family":"Testperson","given":["Ada"]},"birth_date":"1970-01-01"}'
@@ -40,6 +42,14 @@ class Seen:
     headers: dict[str, str]
     body: bytes
 
+    def verified(self, secret: str, *, at: datetime) -> Any:
+        """The body, once the signature holds for a receiver whose clock says ``at`` (tolerance five minutes).
+
+        Raises ``WebhookVerificationError``.
+        """
+        with time_machine.travel(at, tick=False):
+            return Webhook(secret).verify(self.body, self.headers)
+
 
 @dataclass
 class Receiver:
@@ -49,6 +59,7 @@ class Receiver:
     seen: list[Seen] = field(default_factory=list)
     answers: list[str] = field(default_factory=lambda: ["204 No Content"])
     hold: asyncio.Event | None = None
+    got_one: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def url(self) -> str:
@@ -65,6 +76,7 @@ class Receiver:
                 }
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 self.seen.append(Seen(lines[0].split(" ")[1], headers, body))
+                self.got_one.set()
                 if self.hold is not None:
                     await self.hold.wait()
                 answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from standardwebhooks.webhooks import Webhook
-
 from baton_notification.domain.ladder import Status
 
 
@@ -53,7 +51,7 @@ async def test_a_webhook_of_an_office_is_called_with_a_thin_signed_notice(
     await desk.send()
 
     (seen,) = receiver.seen
-    body = Webhook(made["secret"]).verify(seen.body, seen.headers)
+    body = seen.verified(made["secret"], at=desk.security_clock.now())
     assert body["type"] == "referral.status_changed"
     assert body["data"] | {"event_id": "", "links": {}} == {
         "referral_id": referral.referral_id,

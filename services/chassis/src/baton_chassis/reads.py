@@ -69,7 +69,7 @@ class UnitSnapshot:
         return repository.aggregate_of(rows[0], key=await self._keyring.for_practice(practice_id))
 
     async def select(self, repository: Repository[A], practice_id: str, equals: Mapping[str, Any]) -> list[A]:
-        """All whose columns equal; a token column takes plain text."""
+        """All whose columns equal, oldest first; a token column takes plain text."""
         key = await self._keyring.for_practice(practice_id)
         wanted = {
             name: key.token(column.info[TOKEN], value)
@@ -79,7 +79,7 @@ class UnitSnapshot:
         }
         statement = repository.where_equal(tuple(sorted(wanted)))
         rows = await self._fetch(statement, practice_id=practice_id, **wanted)
-        return [repository.aggregate_of(row, key=key) for row in rows]
+        return [repository.aggregate_of(row, key=key) for row in sorted(rows, key=_id_of)]
 
     async def identifier(self, key: IdentifierKey) -> tuple[str | None, int]:
         """(target, version); (None, 0) where there is no row."""
@@ -177,6 +177,10 @@ class Reader:
     async def refusal(self, practice_id: str, id: str) -> str | None:
         """The code with which a waiting command about this thing was refused when its time came."""
         return await self._snapshot.refusal_about(practice_id, id)
+
+
+def _id_of(row: Row) -> str:
+    return str(row["id"])
 
 
 def _named(key: IdentifierKey) -> dict[str, str]:

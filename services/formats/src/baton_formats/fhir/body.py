@@ -55,6 +55,14 @@ class Body:
         self.closed = _type_of(root) == "Bundle" and str(root.get("type")) in _CLOSED_BUNDLES
         self._gather(self.root, None)
 
+    def release(self) -> None:
+        """Let go of all it holds, when reading is over.
+
+        Nodes know their body and the body its nodes; without this the whole parsed text would stay in memory
+        until the cycle collector finds it.
+        """
+        vars(self).clear()
+
     # ---- gathering -------------------------------------------------------------------------------------
 
     def _gather(self, node: Node, full_url: str | None) -> None:
@@ -83,9 +91,9 @@ class Body:
         twins: list[Node] = []
         if isinstance(logical, str):
             twins = self._by_type_and_id.setdefault(f"{kind}/{logical}", [])
-            if any(twin.value == node.value for twin in twins[:_MAX_TWINS]):
+            if twins and any(twin.value == node.value for twin in twins[:_MAX_TWINS]):
                 return
-            if any(_same_bundle(twin, node) for twin in twins[-1:]) and self.closed:
+            if twins and self.closed and _same_bundle(twins[-1], node):
                 self.doubts.add(
                     "duplicate-id", (node.path, "id"), "two resources here have the same type and id"
                 )

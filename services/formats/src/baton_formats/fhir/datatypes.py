@@ -209,11 +209,19 @@ def _content(node: Node, name: str) -> bytes | None:
     text = node.value.get(name)
     if not isinstance(text, str):
         return None
-    try:
+    content = _decoded(text)
+    if content is None:
         # White space inside base64 is common and harmless.
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
+        content = _decoded("".join(text.split()))
+    if content is None:
         node.doubt("broken-base64", "this content is no base64 and was left out", name)
+    return content
+
+
+def _decoded(text: str) -> bytes | None:
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:  # binascii.Error is one
         return None
 
 

@@ -258,11 +258,14 @@ CA_EREC = Profile(
 PROFILES: tuple[Profile, ...] = (BSER, ERS, BARS, SDOHCC, COW, CA_EREC, PLAIN)
 
 
+_MARKS = tuple((mark, profile) for profile in PROFILES for mark in profile.marks)
+
+
 def profile_for(marks: list[str]) -> Profile:
     """The first profile that one of these texts gives away, else plain FHIR."""
     text = "\n".join(marks)
-    for profile in PROFILES:
-        if any(mark in text for mark in profile.marks):
+    for mark, profile in _MARKS:
+        if mark in text:
             return profile
     return PLAIN
 

@@ -129,6 +129,7 @@ def read_value(
     signs = _signs(body)
     body.profile = profile_for(signs) if signs else PLAIN
     message = _message(body, _version(body, signs))
+    body.release()
     return ReadResult(format=Format.FHIR, messages=(message,), findings=findings)
 
 
@@ -167,8 +168,8 @@ def _version(body: Body, signs: list[str]) -> str:
     """Which release the body is written in, by what only one release has."""
     if any("/STU3/" in sign for sign in signs):
         return "3.0"
-    kinds = (node.value.get("resourceType") for node in body.nodes)
-    return "4.0" if STU3_ONLY.isdisjoint(kind for kind in kinds if isinstance(kind, str)) else "3.0"
+    kinds = {node.value["resourceType"] for node in body.nodes}
+    return "4.0" if STU3_ONLY.isdisjoint(kinds) else "3.0"
 
 
 def _message(body: Body, version: str) -> Message:
