@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import BindParameter, bindparam, select
 
+from baton_chassis import cursor
 from baton_chassis.codec import CommandCodec
 from baton_chassis.database import Database, Row, Statement
 from baton_chassis.database.columns import TOKEN
@@ -155,6 +156,19 @@ class Reader:
         rows = await self.rows(statement, practice_id, **parameters)
         key = await self._keyring.for_practice(practice_id)
         return [self._repositories[kind].aggregate_of(row, key=key) for row in rows]
+
+    async def page(
+        self, kind: type[A], practice_id: str, *, after: str | None, limit: int, **equals: Any
+    ) -> tuple[list[A], str | None]:
+        """One page of the practice's aggregates whose columns equal ``equals`` (None: any), oldest id
+        first, and the cursor of the next page (None at the end). Raises ``Invalid`` for a cursor that is
+        not ours.
+        """
+        wanted = {name: value for name, value in equals.items() if value is not None}
+        statement = self._repositories[kind].page(tuple(sorted(wanted)))
+        after_id = cursor.read(after, str)[0] if after else ""
+        rows = await self.select(kind, statement, practice_id, after_id=after_id, limit=limit + 1, **wanted)
+        return rows[:limit], cursor.write([rows[limit - 1].id]) if len(rows) > limit else None
 
     async def rows(self, statement: Statement, practice_id: str, **parameters: Any) -> list[Row]:
         """Plain rows of this practice; sealed columns stay sealed."""

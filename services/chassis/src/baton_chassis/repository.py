@@ -84,6 +84,19 @@ class Repository(Generic[A]):
 
         return self._declared(("where", columns), clause)
 
+    def page(self, columns: tuple[str, ...]) -> Statement:
+        """Select the practice's rows behind ``after_id`` where each named column equals its parameter, oldest
+        id first, ``limit`` of them.
+        """
+
+        def clause(t: Table) -> Any:
+            conditions = [t.c[name] == bindparam(name, type_=t.c[name].type) for name in columns]
+            behind = t.c.id > bindparam("after_id", type_=t.c.id.type)
+            mine = t.c.practice_id == bindparam("practice_id")
+            return select(t).where(mine, behind, *conditions).order_by(t.c.id).limit(bindparam("limit"))
+
+        return self._declared(("page", columns), clause)
+
     def versions(self) -> Statement:
         """Lock the practice's rows among ``ids`` in id order; gives id and version."""
         return self._declared(

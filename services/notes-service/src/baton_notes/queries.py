@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import bindparam, select
-
-from baton_chassis import cursor
 from baton_chassis.content import Content
-from baton_chassis.database import Statement
 from baton_chassis.errors import NotFound
 from baton_chassis.reads import Reader
 from baton_notes.commands import RecordNote
 from baton_notes.domain.note import Note, NoteContent, content_id
-from baton_notes.store import NOTES
-
-
-def _listing(*, by_referral: bool) -> Statement:
-    table = NOTES.table
-    conditions = [table.c.practice_id == bindparam("practice_id"), table.c.id > bindparam("after_id")]
-    if by_referral:
-        conditions.append(table.c.referral_id == bindparam("referral_id"))
-    return Statement(select(table).where(*conditions).order_by(table.c.id).limit(bindparam("limit")))
-
-
-_ALL = _listing(by_referral=False)
-_OF_REFERRAL = _listing(by_referral=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +51,7 @@ class Queries:
         """One page, oldest first, and the cursor of the next (None at the end). Raises ``Invalid`` for a
         cursor that is not ours.
         """
-        place: dict[str, Any] = {"after_id": cursor.read(after, str)[0] if after else "", "limit": limit + 1}
-        if referral_id is None:
-            rows = await self._reader.select(Note, _ALL, practice_id, **place)
-        else:
-            rows = await self._reader.select(
-                Note, _OF_REFERRAL, practice_id, referral_id=referral_id, **place
-            )
-        following = cursor.write([rows[limit - 1].id]) if len(rows) > limit else None
-        return rows[:limit], following
+        return await self._reader.page(Note, practice_id, after=after, limit=limit, referral_id=referral_id)
 
 
 class Documents:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -144,7 +145,8 @@ class PostgreSQLDatabase:
         if self._pool is None:
             raise Unavailable("the database is not open")
         with _named_errors():
-            connection = await self._pool.acquire(timeout=10)
+            async with asyncio.timeout(10):  # the pool's own timeout makes a task of every call
+                connection = await self._pool.acquire()
         try:
             yield connection
         finally:

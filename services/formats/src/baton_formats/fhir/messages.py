@@ -94,7 +94,7 @@ def header_answer(node: Node) -> Acknowledgement | None:
     details = response.child("details")
     outcome = node.body.follow(details) if details is not None else None
     if outcome is not None:
-        issues = outcome.many("issue", _issue)
+        issues = _issues(outcome)
     return Acknowledgement(
         code=response.text("code"), acknowledges=_answered(response), issues=issues, id=node.text("id")
     )
@@ -115,15 +115,20 @@ def _issue(node: Node) -> Issue:
     )
 
 
+def _issues(node: Node) -> tuple[Issue, ...]:
+    body: Body = node.body
+    return body.once("issues", node, lambda it: it.many("issue", _issue))
+
+
 OPERATION_OUTCOME = Table(
     "OperationOutcome",
     Acknowledgement,
-    row("issues", "what the peer complains about", "OperationOutcome.issue", many("issue", _issue)),
+    row("issues", "what the peer complains about", "OperationOutcome.issue", _issues),
     row(
         "code",
         "the worst of it",
         "OperationOutcome.issue.severity",
-        lambda node: next((i.severity for i in node.many("issue", _issue) if i.severity), None),
+        lambda node: next((i.severity for i in _issues(node) if i.severity), None),
     ),
     row("id", "id on the sending server", "OperationOutcome.id", text("id")),
     source="FHIR R4 4.0.1, OperationOutcome",

@@ -72,6 +72,11 @@ def _patient_link(*names: str) -> Read:
 
 
 def _all_reasons(node: Node) -> tuple[Concept, ...]:
+    body: Body = node.body
+    return body.once("reasons", node, _every_reason)
+
+
+def _every_reason(node: Node) -> tuple[Concept, ...]:
     found = dict.fromkeys(node.many("reasonCode", concept))
     for pointer in node.children("reasonReference"):
         target = pointer.body.follow(pointer)
@@ -92,12 +97,17 @@ def _reason_text(node: Node) -> str | None:
     return "; ".join(r.text for r in _all_reasons(node) if r.text and not r.codings) or None
 
 
+def _notes(node: Node) -> tuple[Note, ...]:
+    body: Body = node.body
+    return body.once("notes", node, lambda it: it.many("note", annotation))
+
+
 def _question(node: Node) -> str | None:
-    return next((note.text for note in node.many("note", annotation) if note.text), None)
+    return next((note.text for note in _notes(node) if note.text), None)
 
 
 def _other_notes(node: Node) -> tuple[Note, ...]:
-    return tuple(note for note in node.many("note", annotation) if note.text)[1:]
+    return tuple(note for note in _notes(node) if note.text)[1:]
 
 
 def _disposition_codes(node: Node) -> tuple[Concept, ...]:

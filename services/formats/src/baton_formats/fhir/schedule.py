@@ -379,15 +379,21 @@ def _bound(name: str) -> Read:
 
 def _playing(wanted: str) -> Read:
     def read(node: Node) -> tuple[Party, ...]:
-        found: list[Party] = []
-        for held in node.children("participant"):
-            roles = held.many("type", concept)
-            who = held.one("individual", party)
-            if who is not None and any(c.code == wanted for r in roles for c in r.codings):
-                found.append(who)
-        return tuple(found)
+        body: Body = node.body
+        return tuple(who for who, roles in body.once("players", node, _players) if wanted in roles)
 
     return read
+
+
+def _players(node: Node) -> list[tuple[Party, set[str | None]]]:
+    """Who takes part in a visit, with the codes of the parts they play."""
+    found: list[tuple[Party, set[str | None]]] = []
+    for held in node.children("participant"):
+        roles = held.many("type", concept)
+        who = held.one("individual", party)
+        if who is not None:
+            found.append((who, {coding.code for role in roles for coding in role.codings}))
+    return found
 
 
 def _place(node: Node) -> Location | None:

@@ -73,10 +73,25 @@ def parse(body: bytes) -> Parsed:
 
 def exact(body: bytes) -> Any:
     """The value of a text that :func:`parse` accepted, with every fraction as ``Decimal``."""
-    return _EXACT.decode(body.decode("utf-8-sig"))
+    return _EXACT.decode(_text_of(body))
 
 
-_ENTRY = re.compile(r'"fullUrl"\s*:\s*"([^"\\]*)"\s*,\s*"resource"\s*:\s*(?=\{)')
+def _text_of(body: bytes) -> str:
+    return body.removeprefix(_BOM).decode("utf-8")
+
+
+_FULL_URL = '"fullUrl"'
+_ENTRY = re.compile(_FULL_URL + r'\s*:\s*"([^"\\]*)"\s*,\s*"resource"\s*:\s*(?=\{)')
+
+
+def _entries(text: str) -> Iterator[re.Match[str]]:
+    """What looks like the beginning of an entry; a plain search finds the places ten times as fast."""
+    place = text.find(_FULL_URL)
+    while place >= 0:
+        entry = _ENTRY.match(text, place)
+        if entry is not None:
+            yield entry
+        place = text.find(_FULL_URL, place + 1)
 
 
 class ExactNumbers:
@@ -102,8 +117,8 @@ class ExactNumbers:
     def resource(self, full_url: str, like: Mapping[str, Any]) -> Any:
         """The resource of the entry with this ``fullUrl``, if it is surely ``like``; else None."""
         if self._text is None:
-            self._text = self._body.decode("utf-8-sig")
-            for entry in _ENTRY.finditer(self._text):
+            self._text = _text_of(self._body)
+            for entry in _entries(self._text):
                 known = entry.group(1) in self._offsets
                 self._offsets[entry.group(1)] = None if known else entry.end()
         offset = self._offsets.get(full_url)
@@ -149,15 +164,27 @@ def _strings_are_missing(again: bytes, body: bytes) -> bool:
     Quotes and backslashes inside strings are written one way only, unless as ``\\u0022`` and ``\\u005c``, so
     equal numbers of quotes mean that no key is gone. Where they are written so, colons are counted instead.
     """
-    if b"\\" not in body:
-        return again.count(b'"') != body.count(b'"')
-    if b"\\u00" in body and _HIDDEN_QUOTE.search(body):
+    escaped, numbered = _escapes(body)
+    if numbered and _HIDDEN_QUOTE.search(body):
         return _outside_strings(again).count(b":") != _outside_strings(body).count(b":")
-    return _quotes(again) != _quotes(body)
+    return again.count(b'"') - _escapes(again)[0] != body.count(b'"') - escaped
 
 
-def _quotes(text: bytes) -> int:
-    return text.count(b'"') - text.count(b'\\"')
+_RARE = 256
+"""Bytes for each backslash from which on looking at every one is quicker than searching for pairs."""
+
+
+def _escapes(text: bytes) -> tuple[int, int]:
+    """How many backslashes stand before a quote, and how many before a character by number (``u00``)."""
+    quotes = numbered = 0
+    place = -1
+    for _ in range(len(text) // _RARE):
+        place = text.find(b"\\", place + 1)
+        if place < 0:
+            return quotes, numbered
+        quotes += text.startswith(b'"', place + 1)
+        numbered += text.startswith(b"u00", place + 1)
+    return text.count(b'\\"'), text.count(b"\\u00")
 
 
 def _outside_strings(body: bytes) -> bytes:
