@@ -26,7 +26,10 @@ run: $(READY) ## start everything on this machine (SQLite, embedded log); Ctrl-C
 	@.venv/bin/baton up
 
 test: $(READY) ## every test, on SQLite and on real PostgreSQL and Apache Kafka
-	@.venv/bin/pytest -q
+	@.venv/bin/pytest -q -m 'not long'
+
+long: $(READY) ## the tests that take minutes: kills in a loop
+	@.venv/bin/pytest -q -m long
 
 check: $(READY) ## format, lint, types, import map, dependencies, generated contracts
 	@.venv/bin/ruff format --check --quiet . && .venv/bin/ruff check --quiet .

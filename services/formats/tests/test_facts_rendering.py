@@ -25,7 +25,7 @@ from baton_formats.facts import (
 )
 from baton_formats.findings import Envelope, Finding, Format, Message, Outcome, ReadResult, refused
 from baton_formats.rendering import NotAFact, fact_from_plain, from_plain, result_to_plain, to_plain
-from baton_formats.times import fhir_text, hl7_text, parse_hl7, parse_iso
+from baton_formats.times import fhir_text, hl7_text, is_backwards, parse_hl7, parse_iso
 
 # ---- rendering ---------------------------------------------------------------------------------------------
 
@@ -238,3 +238,28 @@ def test_a_concept_has_words() -> None:
     assert Concept(text="Both", codings=(Coding(code="1", display="One"),)).label == "Both"
     assert Concept(codings=(Coding(code="1"),)).label == "1"
     assert Concept().label is None
+
+
+_WRITTEN = st.sampled_from(
+    [
+        f"2026-03-{day}{time}{zone}"
+        for day in ("01", "02")
+        for time in ("", "T09:30", "T09:30:00", "T09:30:60", "T10:30:59", "T10:30:00.125", "T10:30:00.5")
+        for zone in (("", "Z", "+00:00", "-05:00", "+02:15") if time else ("",))
+    ]
+)
+
+
+@given(_WRITTEN, _WRITTEN)
+def test_a_span_is_backwards_exactly_when_both_moments_are_known_and_the_end_is_earlier(
+    first: str, second: str
+) -> None:
+    start, end = parse_iso(first), parse_iso(second)
+    begins, ends = start.instant(), end.instant()
+    assert is_backwards(start, end) == (begins is not None and ends is not None and ends < begins)
+
+
+def test_a_span_with_an_open_end_is_not_backwards() -> None:
+    assert not is_backwards(None, parse_iso("2026"))
+    assert not is_backwards(parse_iso("2026-03-01T09:30Z"), None)
+    assert not is_backwards(parse_iso("tomorrow"), parse_iso("2026-03-01T09:30Z"))

@@ -93,6 +93,15 @@ def test_a_repeated_key_cannot_hide_behind_escaped_quotes() -> None:
     assert refusal(rb'{"a": "\"\"\\", "b": "x\\", "b": "\""}').code == "duplicate-key"
 
 
+@pytest.mark.parametrize("padding", [0, 300, 3000], ids=lambda size: f"{size} bytes of text around")
+@pytest.mark.parametrize("odd", [r"\"", r"\\", r"\\\"", r"\n", r"\/", r"\u0022", r"\u005c\"", r"\\u0022"])
+def test_a_repeated_key_is_found_whether_escapes_are_rare_or_not(odd: str, padding: int) -> None:
+    text = f'"text": "{odd}{"x" * padding}{odd}"'
+    assert parse(f'{{{text}, "b": "1"}}'.encode()).repeated == ()
+    assert refusal(f'{{{text}, "b": "1", "b": "{odd}"}}'.encode()).code == "duplicate-key"
+    assert len(parse(f'{{{text}, "b": "1", "b": "1"}}'.encode()).repeated) == 1
+
+
 def test_many_repeated_keys_cost_no_more_than_the_first_few() -> None:
     body = b"{" + b",".join([b'"a": 1'] * 50_000) + b"}"
     assert refused_in(body) < 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import gc
 import json
 import time
 from pathlib import Path
@@ -982,3 +983,15 @@ def test_every_finding_of_the_published_files_is_explained(samples: Path) -> Non
         result = fhir.read(path.read_bytes())
         if result.outcome is not Outcome.REFUSED:
             assert {one.code for one in result.all_findings} <= set(fhir.DETAILS), path.name
+
+
+def test_a_read_body_is_freed_at_once_without_the_cycle_collector() -> None:
+    body = json.dumps(bundle(ADA, appointment())).encode()
+    gc.collect()
+    gc.disable()
+    try:
+        result = fhir.read(body)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+    assert len(result.facts) == 2

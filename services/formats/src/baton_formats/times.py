@@ -31,7 +31,7 @@ def parse_iso(text: str) -> PartialTime:
     Seconds may be missing, the offset may lack its colon; nothing is added that was not there.
     """
     if _CANONICAL.fullmatch(text) is not None and _is_a_plain_day(text):
-        return PartialTime(iso=text)
+        return PartialTime(text)
     return _built(_ISO.fullmatch(text), text)
 
 
@@ -48,6 +48,21 @@ def parse_hl7(text: str) -> PartialTime:
     dropped, since a date has none; an offset of hours only (``-08``) gets its minutes.
     """
     return _built(_HL7.fullmatch(text.strip()), text)
+
+
+def is_backwards(start: PartialTime | None, end: PartialTime | None) -> bool:
+    """Whether an end is surely before its start; never where a time of day or an offset is missing."""
+    if start is None or end is None or start.iso is None or end.iso is None:
+        return False
+    if start.iso <= end.iso and _written_alike(start.iso, end.iso):
+        return False
+    begins, ends = start.instant(), end.instant()
+    return begins is not None and ends is not None and ends < begins
+
+
+def _written_alike(one: str, other: str) -> bool:
+    """Whether two times are in the same offset and equally precise, so that their texts sort as they do."""
+    return len(one) == len(other) and (one[-6:] == other[-6:] or (one[-1] == "Z" and other[-1] == "Z"))
 
 
 def hl7_text(time: PartialTime) -> str | None:

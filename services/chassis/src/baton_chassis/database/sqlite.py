@@ -16,6 +16,10 @@ from baton_chassis.errors import Contended, Unavailable
 
 T = TypeVar("T")
 READERS = 4
+FEW = 32
+"""Rows that are written on the loop's own thread: inside a transaction, with the file's lock in hand, a row
+takes microseconds, and changing threads takes longer than all of them.
+"""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -43,6 +47,9 @@ class SQLiteSession:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, _named_errors, work, self._connection)
 
+    async def _on_loop_if(self, few: bool, work: Callable[[sqlite3.Connection], T]) -> T:
+        return _named_errors(work, self._connection) if few else await self.on_thread(work)
+
     async def fetch(self, statement: Statement, **parameters: Any) -> list[Row]:
         """Rows by column name."""
         ready = statement.on(SQLITE)
@@ -62,7 +69,7 @@ class SQLiteSession:
             return
         ready = statement.on(SQLITE)
         arguments = [ready.arguments(row) for row in rows]
-        await self.on_thread(lambda c: c.executemany(ready.text, arguments))
+        await self._on_loop_if(len(rows) <= FEW, lambda c: c.executemany(ready.text, arguments))
 
     async def fetch_many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
         """The statement once a row; all rows that it returned."""
@@ -70,8 +77,9 @@ class SQLiteSession:
             return []
         ready = statement.on(SQLITE)
         arguments = [ready.arguments(row) for row in rows]
-        found = await self.on_thread(
-            lambda c: [values for each in arguments for values in c.execute(ready.text, each).fetchall()]
+        found = await self._on_loop_if(
+            len(rows) <= FEW,
+            lambda c: [values for each in arguments for values in c.execute(ready.text, each).fetchall()],
         )
         return [ready.row(values) for values in found]
 
@@ -147,10 +155,14 @@ class SQLiteDatabase:
         connection = await self._readers.get()
         session = SQLiteSession(connection, self._reader_threads)
         try:
-            await session.on_thread(lambda c: c.execute("BEGIN"))
+            connection.execute("BEGIN")  # reads nothing yet: not worth a change of threads
             yield session
+        except BaseException:
+            await asyncio.shield(session.on_thread(_roll_back))  # a statement may still be running there
+            raise
+        else:
+            _roll_back(connection)
         finally:
-            await asyncio.shield(session.on_thread(_roll_back))
             self._readers.put_nowait(connection)
 
     def _connected(self) -> sqlite3.Connection:

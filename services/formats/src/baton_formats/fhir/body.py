@@ -272,13 +272,9 @@ class Body:
             kind = _type_of(target.value)
         else:
             kind = pointer.text("type") or kind_of(reference)
-        return Link(
-            reference=reference,
-            kind=kind,
-            identifier=pointer.one("identifier", identifier),
-            display=pointer.text("display"),
-            resolved=True if target is not None else (False if self.closed else None),
-        )
+        number = pointer.one("identifier", identifier)
+        resolved = True if target is not None else (False if self.closed else None)
+        return Link(reference, kind, number, pointer.text("display"), resolved)
 
     def exactly(self, node: Node, name: str) -> Decimal | int | str | None:
         """A number with every digit the sender wrote; the text of the body is read again only for this."""

@@ -23,6 +23,7 @@ from baton_formats.fhir.people import NUMBERED, link, party, patient, subject
 from baton_formats.fhir.requests import reason_of
 from baton_formats.fhir.tables import Read, Table, code, many, one, row, text, time, version
 from baton_formats.fhir.tree import Node
+from baton_formats.times import is_backwards
 
 _SOURCE = "FHIR R4 4.0.1, Scheduling"
 _ACTIONS = {
@@ -210,16 +211,16 @@ def _start(node: Node) -> PartialTime | None:
 
 
 def _end(node: Node) -> PartialTime | None:
-    start, end = node.time("start"), node.time("end")
-    begins, ends = start.instant() if start else None, end.instant() if end else None
-    if begins and ends and ends < begins:
+    end = node.time("end")
+    if is_backwards(node.time("start"), end):
         node.doubt("period-backwards", "the appointment ends before it starts", "end")
     return end
 
 
 def _compare_with_slot(node: Node, name: str, own: PartialTime | None) -> None:
-    mine = own.instant() if own is not None else None
-    for pointer in node.children("slot"):
+    slots = node.children("slot")
+    mine = own.instant() if own is not None and slots else None
+    for pointer in slots:
         target = pointer.body.follow(pointer)
         theirs = target.time(name) if target is not None else None
         moment = theirs.instant() if theirs is not None else None

@@ -164,27 +164,28 @@ def _strings_are_missing(again: bytes, body: bytes) -> bool:
     Quotes and backslashes inside strings are written one way only, unless as ``\\u0022`` and ``\\u005c``, so
     equal numbers of quotes mean that no key is gone. Where they are written so, colons are counted instead.
     """
-    escaped, numbered = _escapes(body)
-    if numbered and _HIDDEN_QUOTE.search(body):
+    if _escaped(body, b"u00") and _HIDDEN_QUOTE.search(body):
         return _outside_strings(again).count(b":") != _outside_strings(body).count(b":")
-    return again.count(b'"') - _escapes(again)[0] != body.count(b'"') - escaped
+    return _quotes(again) != _quotes(body)
+
+
+def _quotes(text: bytes) -> int:
+    return text.count(b'"') - _escaped(text, b'"')
 
 
 _RARE = 256
 """Bytes for each backslash from which on looking at every one is quicker than searching for pairs."""
 
 
-def _escapes(text: bytes) -> tuple[int, int]:
-    """How many backslashes stand before a quote, and how many before a character by number (``u00``)."""
-    quotes = numbered = 0
-    place = -1
+def _escaped(text: bytes, what: bytes) -> int:
+    """How many backslashes stand before this."""
+    found, place = 0, -1
     for _ in range(len(text) // _RARE):
         place = text.find(b"\\", place + 1)
         if place < 0:
-            return quotes, numbered
-        quotes += text.startswith(b'"', place + 1)
-        numbered += text.startswith(b"u00", place + 1)
-    return text.count(b'\\"'), text.count(b"\\u00")
+            return found
+        found += text.startswith(what, place + 1)
+    return text.count(b"\\" + what)
 
 
 def _outside_strings(body: bytes) -> bytes:

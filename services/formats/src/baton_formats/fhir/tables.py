@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
 from baton_formats.declaration import FieldMapping, MessageMapping
@@ -37,25 +37,23 @@ class Table(Generic[F]):
         self._notes = notes
         known = ELEMENTS.get(resource.split(" ")[0].rstrip(","))
         self._known = COMMON | known if known is not None else None
-        self._runs = tuple(_run(row.target, row.read, row.elements) for row in rows if row.read is not None)
+        declared: Any = fact  # a fact is a dataclass, which its type variable cannot say
+        self._blank = [one.default for one in fields(declared)]
+        places = {one.name: place for place, one in enumerate(fields(declared))}
+        self._runs = tuple(
+            _run(places[row.target], row.read, row.elements) for row in rows if row.read is not None
+        )
 
     def read(self, node: Node) -> F:
         """The fact, with doubts noted on the way. Never raises for content."""
         value = node.value
-        values: dict[str, Any] = {}
-        for target, read, usual, others in self._runs:
+        values = self._blank.copy()  # by position: half the cost of keywords, with so many fields
+        for place, read, usual, others in self._runs:
             if usual is None or usual in value or (others and not others.isdisjoint(value)):
-                values[target] = read(node)
-        self._look_for_strangers(node)
-        return self.fact(**values)
-
-    def _look_for_strangers(self, node: Node) -> None:
-        if self._known is not None and not self._known.issuperset(node.value):
-            for name in node.value:
-                if name not in self._known and name.lstrip("_") not in self._known:
-                    node.doubt(
-                        "unknown-element", "this resource has no such element; it was left aside", name
-                    )
+                values[place] = read(node)
+        if self._known is not None and not self._known.issuperset(value):
+            _look_for_strangers(node, self._known)
+        return self.fact(*values)
 
     def mapping(self) -> MessageMapping:
         """The same table for the page that people read."""
@@ -69,6 +67,12 @@ class Table(Generic[F]):
         )
 
 
+def _look_for_strangers(node: Node, known: frozenset[str]) -> None:
+    for name in node.value:
+        if name not in known and name.lstrip("_") not in known:
+            node.doubt("unknown-element", "this resource has no such element; it was left aside", name)
+
+
 @dataclass(frozen=True, slots=True)
 class Row(FieldMapping):
     """A declared field with the elements without which there is nothing to read; None reads always."""
@@ -77,11 +81,11 @@ class Row(FieldMapping):
 
 
 def _run(
-    target: str, read: Read, elements: frozenset[str] | None
-) -> tuple[str, Read, str | None, frozenset[str]]:
-    """A row as the reader runs it: most rows need one element, and asking for one is quicker than for a set."""
+    place: int, read: Read, elements: frozenset[str] | None
+) -> tuple[int, Read, str | None, frozenset[str]]:
+    """A row as the reader runs it; most need one element, and asking for one is quicker than for a set."""
     usual, *others = sorted(elements) if elements is not None else [None]
-    return target, read, usual, frozenset(filter(None, others))
+    return place, read, usual, frozenset(filter(None, others))
 
 
 def row(

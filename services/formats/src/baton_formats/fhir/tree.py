@@ -215,8 +215,11 @@ class Node:
 
     def many(self, name: str, read: Callable[[Node], T]) -> tuple[T, ...]:
         """Every element of a list through ``read``."""
-        if name not in self.value:
+        value = self.value.get(name)
+        if value is None:
             return ()
+        if type(value) is list and len(value) == 1 and type(only := value[0]) is dict and len(only) > 1:
+            return (read(Node(only, ((self.path, name), 0), self.resource, self.body)),)  # almost always
         return tuple([read(child) for child in self.children(name)])
 
     def _not_a_list(self, name: str) -> None:
