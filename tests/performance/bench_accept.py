@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from load import Burst, burst
 from measuring import Stopwatch, median, percentile, settle, steal_seconds
 from referrals import requests, token_of
-from standing import Running, Stand, has, python
+from standing import DidNotStart, Running, Stand, has, python
 from table import Table
 
 from baton_chassis.practices import read_practices
@@ -64,15 +64,18 @@ def _measure(stand: Stand, variant: Variant, seconds: float, *, counts: bool) ->
     postgres = [stand.postgres.pid] if variant.postgres and stand.postgres else []
     settle([variant.running.pid, *postgres])
     watch = Stopwatch({"app": [variant.running.pid], "postgres": postgres})
-    result: Burst = _loop().run(
-        burst(
-            variant.running.port,
-            variant.requests,
-            wanted=201,
-            connections=CONNECTIONS,
-            seconds=seconds,
+    try:
+        result: Burst = _loop().run(
+            burst(
+                variant.running.port,
+                variant.requests,
+                wanted=201,
+                connections=CONNECTIONS,
+                seconds=seconds,
+            )
         )
-    )
+    except OSError as error:
+        raise DidNotStart(f"{variant.name} is gone: {variant.running.last_words}") from error
     span = watch.stop()
     variant.refused += sum(result.refused.values())
     if result.refused:

@@ -11,6 +11,9 @@ from typing import cast
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 
+LOST = 0
+"""The status of a request whose connection was closed without an answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:
@@ -115,14 +118,19 @@ async def burst(
 
     async def keep_busy(connection: Connection) -> None:
         while time.perf_counter() < deadline:
-            answered = await connection.ask(next(requests))
+            try:
+                answered = await connection.ask(next(requests))
+            except ConnectionError:
+                answered = Answered(LOST, b"", 0.0)
+                connection = await Connection.open(port)
+                opened.append(connection)
             if answered.status == wanted:
                 result.latencies.append(answered.seconds)
             else:
                 result.refused[answered.status] = result.refused.get(answered.status, 0) + 1
 
     try:
-        await asyncio.gather(*(keep_busy(one) for one in opened))
+        await asyncio.gather(*(keep_busy(one) for one in list(opened)))
     finally:
         result.seconds = time.perf_counter() - started
         for one in opened:

@@ -27,7 +27,7 @@ _READY = re.compile(r"READY (?:\S+ )?http://[^:/ ]+:([0-9]+)")
 
 
 class DidNotStart(Exception):
-    """A process ended or kept silent before it was ready; holds its last words."""
+    """A process ended, or kept silent before it was ready; holds its last words."""
 
 
 @dataclass
@@ -43,6 +43,11 @@ class Running:
     def pid(self) -> int:
         """Its process id."""
         return self.process.pid
+
+    @property
+    def last_words(self) -> str:
+        """The end of what it said, and how it ended if it did."""
+        return f"exit code {self.process.poll()}: {self.output.read_text(errors='replace')[-1500:]}"
 
     def stop(self) -> None:
         """Ask it to end, wait, end it by force after half a minute."""
