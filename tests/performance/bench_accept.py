@@ -50,7 +50,7 @@ class Variant:
 def run(stand: Stand) -> Table:
     """Start every variant, then measure them in turn, round after round."""
     variants = list(_variants(stand))
-    rounds, seconds = stand.choose(5, 2, 1), stand.choose(2.0, 0.8, 0.2)
+    rounds, seconds = stand.choose(5, 2, 1), stand.choose(1.5, 0.8, 0.2)
     stolen = steal_seconds()
     for number in range(rounds + 1):
         for variant in variants:

@@ -75,7 +75,7 @@ class Seen:
 
 def run(stand: Stand) -> Table:
     """Both ways of running, one after the other."""
-    count = stand.choose(600, 100, 20)
+    count = stand.choose(300, 100, 20)
     table = Table(
         f"latency: {count} referrals at {RATE:.0f}/s, each from an office of its own, mail over SMTP",
         (

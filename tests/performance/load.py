@@ -32,6 +32,7 @@ class Connection(asyncio.Protocol):
         self._waiting: asyncio.Future[Answered] | None = None
         self._sent = 0.0
         self._transport: asyncio.Transport | None = None
+        self.closed = False
 
     @classmethod
     async def open(cls, port: int) -> Connection:
@@ -46,6 +47,8 @@ class Connection(asyncio.Protocol):
     def ask(self, request: bytes) -> asyncio.Future[Answered]:
         """Send a whole request; the future holds its answer."""
         assert self._transport is not None
+        if self.closed:
+            raise ConnectionError("the server closed the connection")
         self._waiting = asyncio.get_running_loop().create_future()
         self._sent = time.perf_counter()
         self._transport.write(request)
@@ -71,6 +74,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail whoever waits."""
+        self.closed = True
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(exc or ConnectionError("the server closed the connection"))
 
@@ -153,8 +157,14 @@ async def paced(
     under_way: set[asyncio.Task[None]] = set()
 
     async def one(number: int, request: bytes) -> None:
+        while free and free[-1].closed:  # left idle, the server hung up
+            free.pop()
         connection = free.pop() if free else await Connection.open(port)
-        answered = await connection.ask(request)
+        try:
+            answered = await connection.ask(request)
+        except ConnectionError:  # the server hung up just now; the request carries its own key
+            connection = await Connection.open(port)
+            answered = await connection.ask(request)
         on_answer(number, answered, time.time())
         free.append(connection)
 

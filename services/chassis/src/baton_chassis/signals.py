@@ -27,8 +27,10 @@ class Signal:
     async def wait(self, seconds: float) -> bool:
         """Wait for a knock, at most ``seconds``; tells whether there was one."""
         self._loop = asyncio.get_running_loop()
+        # asyncio.timeout, not wait_for: that one forgets a cancellation that meets the knock (Python 3.11)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._event.wait(), max(seconds, 0.0))
+            async with asyncio.timeout(max(seconds, 0.0)):
+                await self._event.wait()
         knocked = self._event.is_set()
         self._event.clear()
         return knocked

@@ -130,7 +130,6 @@ def _identifier(metadata: MetaData) -> Table:
         Column("value", Text, primary_key=True),
         Column("target", Text, comment="what answers to this key; empty while commands wait for it"),
         Column("version", Integer, nullable=False),
-        Index("identifier_target", "practice_id", "space", "target"),
     )
 
 

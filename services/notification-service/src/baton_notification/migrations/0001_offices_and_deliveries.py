@@ -108,7 +108,6 @@ def upgrade() -> None:
     sa.Column('version', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('practice_id', 'space', 'system', 'value')
     )
-    op.create_index('identifier_target', 'identifier', ['practice_id', 'space', 'target'], unique=False)
     op.create_table('journal',
     sa.Column('event_id', sa.Text(), nullable=False),
     sa.Column('practice_id', sa.Text(), nullable=False),
@@ -305,7 +304,6 @@ def downgrade() -> None:
     op.drop_table('lease')
     op.drop_index('journal_key', table_name='journal')
     op.drop_table('journal')
-    op.drop_index('identifier_target', table_name='identifier')
     op.drop_table('identifier')
     op.drop_index('idempotency_age', table_name='idempotency')
     op.drop_table('idempotency')
