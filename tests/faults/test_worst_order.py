@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
-from baton_chassis.log.port import Draft
+from baton_chassis.log.kafka import KafkaEventLog
+from baton_chassis.log.kafka_settings import KafkaSettings
+from baton_chassis.log.port import Draft, EventLog
 from baton_chassis.log.sqlite import SqliteEventLog
+from baton_chassis.testing.servers import KafkaServer, create_database, drop_database
 from baton_chassis.testing.waiting import until
 from baton_contracts.envelope import Envelope, headers, sequence_text
 from baton_contracts.event_types import EventType
@@ -26,11 +29,48 @@ DOCUMENTS = (EventType.NOTE_SIGNED, EventType.NOTE_DELIVERED, EventType.CARE_RET
 
 
 @pytest.fixture
-def baton(installation: Callable[..., Any]) -> Any:
-    """A fresh installation."""
+def embedded(installation: Callable[..., Any]) -> Any:
+    """A fresh installation in one process."""
     made = installation()
     made.start()
     return made
+
+
+@pytest.fixture
+def cluster(
+    installation: Callable[..., Any], tmp_path: Path, postgres_server: str, kafka_server: str
+) -> Iterator[Any]:
+    """A fresh installation of two processes a service on PostgreSQL and Kafka.
+
+    The log is of this test alone: what is appended by hand must meet nobody else's journals. That the
+    run's own Kafka started says that one can be had.
+    """
+    database = create_database(postgres_server)
+    kafka = KafkaServer(tmp_path / "kafka")
+    kafka.start()
+    made = installation(mode="cluster", BATON_DATABASE_URL=database, BATON_KAFKA=kafka.bootstrap)
+    made.start()
+    yield made
+    made.stop()
+    kafka.stop()
+    drop_database(postgres_server, database)
+
+
+@pytest.fixture(
+    params=[
+        "embedded",
+        pytest.param("cluster", marks=[pytest.mark.postgres, pytest.mark.kafka]),
+    ]
+)
+def baton(request: pytest.FixtureRequest) -> Any:
+    """A fresh installation, in both ways of running."""
+    return request.getfixturevalue(request.param)
+
+
+def _log_of(baton: Any) -> EventLog:
+    if baton.mode == "cluster":
+        return KafkaEventLog(KafkaSettings(bootstrap=baton.state["kafka"]))
+    return SqliteEventLog(baton.folder / "log.sqlite")
 
 
 def test_every_event_told_twice_changes_nothing(baton: Any, workload: Any, receiver: Any) -> None:
@@ -42,7 +82,7 @@ def test_every_event_told_twice_changes_nothing(baton: Any, workload: Any, recei
     before = baton.verified()
     kept = _kept(baton, work, receiver)
 
-    asyncio.run(_append_everything_again(baton.folder))
+    asyncio.run(_append_everything_again(baton))
     after = baton.verified()
     baton.sent_everything()
 
@@ -63,8 +103,8 @@ def _kept(baton: Any, work: Any, receiver: Any) -> Mapping[str, Any]:
     }
 
 
-async def _append_everything_again(folder: Path) -> None:
-    log = SqliteEventLog(folder / "log.sqlite")
+async def _append_everything_again(baton: Any) -> None:
+    log = _log_of(baton)
     await log.start()
     for topic in TOPICS:
         for number in await log.end_offsets(topic):
@@ -79,7 +119,7 @@ def test_two_lines_in_every_order_and_twice_end_in_the_pure_fold(baton: Any) -> 
     referrals = [_received(baton, f"order-{number}") for number in range(len(orders))]
     told = [_envelopes(baton, one, order) for one, order in zip(referrals, orders, strict=True)]
 
-    asyncio.run(_append(baton.folder, [twice for one in told for event in one for twice in (event, event)]))
+    asyncio.run(_append(baton, [twice for one in told for event in one for twice in (event, event)]))
     report = baton.verified()
 
     for referral, envelopes in zip(referrals, told, strict=True):
@@ -93,14 +133,15 @@ def test_two_lines_in_every_order_and_twice_end_in_the_pure_fold(baton: Any) -> 
     assert not [one for one in report.violations if one.invariant == "I3"]
 
 
-def test_a_pair_in_the_wrong_order_is_set_aside_and_healed(baton: Any) -> None:
+def test_a_pair_in_the_wrong_order_is_set_aside_and_healed(embedded: Any) -> None:
+    baton = embedded
     referral = _received(baton, "pair")
     signed, delivered = _envelopes(baton, referral, DOCUMENTS[:2])
     visited = _envelopes(baton, referral, APPOINTMENTS)
 
-    asyncio.run(_append(baton.folder, [delivered]))
+    asyncio.run(_append(baton, [delivered]))
     parked = baton.verified()
-    asyncio.run(_append(baton.folder, [signed, *visited]))
+    asyncio.run(_append(baton, [signed, *visited]))
     healed = baton.verified()
 
     gaps = {one.where for one in parked.violations if one.invariant == "I5" and one.detail.endswith("gap")}
@@ -204,8 +245,8 @@ def _about(
     )
 
 
-async def _append(folder: Path, envelopes: Sequence[Envelope]) -> None:
-    log = SqliteEventLog(folder / "log.sqlite")
+async def _append(baton: Any, envelopes: Sequence[Envelope]) -> None:
+    log = _log_of(baton)
     await log.start()
     await log.append(
         [
