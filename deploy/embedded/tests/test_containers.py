@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from baton_chassis.settings import ChassisSettings
 from baton_embedded.cluster import MODULES, read_environment

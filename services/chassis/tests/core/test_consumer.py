@@ -174,6 +174,10 @@ async def test_another_line_of_the_key_goes_on_over_a_gap(
     assert await _total(listening, words, key) == 2
 
 
+def _faulty(fault: str) -> Any:
+    return {fault: True}
+
+
 @pytest.mark.parametrize("fault", ["bad", "bug"])
 async def test_what_cannot_be_applied_is_parked_with_everything_later_of_its_key(
     listening: Harness, lines: Lines, words: dict[str, Any], fault: str
@@ -181,7 +185,7 @@ async def test_what_cannot_be_applied_is_parked_with_everything_later_of_its_key
     key, other = new_id(), new_id()
 
     await lines.feed(
-        lines.event(key, 1), lines.event(key, 2, **{fault: True}), lines.event(key, 3), lines.event(other, 1)
+        lines.event(key, 1), lines.event(key, 2, **_faulty(fault)), lines.event(key, 3), lines.event(other, 1)
     )
 
     assert await _total(listening, words, key) == 1

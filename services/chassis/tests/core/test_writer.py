@@ -257,7 +257,7 @@ async def test_after_a_commit_whose_answer_was_lost_the_key_tells_what_happened(
     toy: Harness, words: dict[str, Any], commit_happens: bool
 ) -> None:
     writer = toy.service.writer
-    writer._database = _LosesTheCommit(writer._database, commit_happens=commit_happens)  # type: ignore[assignment]
+    writer._database = _LosesTheCommit(writer._database, commit_happens=commit_happens)
 
     reply = await toy.submit(words["Open"](id=new_id()))
 

@@ -13,7 +13,7 @@ class NotInTime(AssertionError):
     """What was waited for did not happen."""
 
 
-def until(look: Callable[[], T], *, seconds: float = 30.0, what: str = "") -> T:
+def until(look: Callable[[], T | None], *, seconds: float = 30.0, what: str = "") -> T:
     """``look`` again until it gives something true; raises ``NotInTime`` with the last thing it gave."""
     deadline = time.monotonic() + seconds
     found = look()
