@@ -109,6 +109,9 @@ _MEMBERS = 5
 
 
 def _partitions(assignment: bytes) -> frozenset[int]:
+    """What a member was given; a group that is still sharing out gives its members nothing yet."""
+    if not assignment:
+        return frozenset()
     taken = ConsumerProtocolMemberAssignment.decode(assignment)
     return frozenset(one.partition for one in taken.partitions() if one.topic == REFERRAL_EVENTS)
 
