@@ -35,20 +35,55 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+class _Lane:
+    """One connection and the one thread that works on it, so that its work happens in the order in which it
+    was asked for, even where a caller is cancelled and goes on: a statement, then the rollback, then the
+    close.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.connection = connect(path)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._closed = False
+
+    def submit(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """``work`` on the thread; once begun it finishes whether or not somebody waits for it. Raises
+        ``Unavailable`` after ``close``.
+        """
+        if self._closed:
+            raise Unavailable("the database is not open")
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._thread, _named_errors, work, self.connection)
+
+    def roll_back(self) -> asyncio.Future[None]:
+        """The transaction undone after whatever still runs; a closed connection has none."""
+        if not self._closed:
+            return self.submit(_roll_back)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+    async def close(self) -> None:
+        """Let what runs finish, then close."""
+        self._closed = True
+        await asyncio.to_thread(self._thread.shutdown)
+        self.connection.close()
+
+
 class SQLiteSession:
     """One transaction on one connection, its statements run on a thread beside the loop."""
 
-    def __init__(self, connection: sqlite3.Connection, executor: ThreadPoolExecutor) -> None:
-        self._connection = connection
-        self._executor = executor
+    def __init__(self, lane: _Lane) -> None:
+        self._lane = lane
 
     async def on_thread(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run ``work`` on the connection's thread; it finishes even where the caller is cancelled."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, _named_errors, work, self._connection)
+        """Run ``work`` on the connection's thread; once begun it finishes even where the caller is
+        cancelled.
+        """
+        return await self._lane.submit(work)
 
     async def _on_loop_if(self, few: bool, work: Callable[[sqlite3.Connection], T]) -> T:
-        return _named_errors(work, self._connection) if few else await self.on_thread(work)
+        return _named_errors(work, self._lane.connection) if few else await self.on_thread(work)
 
     async def fetch(self, statement: Statement, **parameters: Any) -> list[Row]:
         """Rows by column name."""
@@ -92,46 +127,47 @@ class SQLiteDatabase:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writing = asyncio.Lock()
-        self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix=f"write-{path.stem}")
-        self._reader_threads = ThreadPoolExecutor(READERS, thread_name_prefix=f"read-{path.stem}")
-        self._readers: asyncio.Queue[sqlite3.Connection] = asyncio.Queue()
-        self._open: list[sqlite3.Connection] = []
-        self._writer: sqlite3.Connection | None = None
+        self._readers: asyncio.Queue[_Lane] = asyncio.Queue()
+        self._open: list[_Lane] = []
+        self._writer: _Lane | None = None
         self._looker: sqlite3.Connection | None = None
 
     async def start(self) -> None:
         """Open the file and its connections."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.touch(mode=0o600, exist_ok=True)
-        self._writer = self._connected()
-        self._looker = self._connected()
+        self._writer = self._lane("write")
+        self._looker = connect(self._path)
         self._looker.execute("PRAGMA busy_timeout=0")
         for _ in range(READERS):
-            self._readers.put_nowait(self._connected())
+            self._readers.put_nowait(self._lane("read"))
 
     async def stop(self) -> None:
-        """Wait for the writer, then close everything."""
+        """Let the writer and whatever else still runs finish, then close everything."""
         async with self._writing:
-            for connection in self._open:
-                connection.close()
-            self._open.clear()
-            self._writer_thread.shutdown(wait=True)
-            self._reader_threads.shutdown(wait=True)
+            self._writer = None
+            lanes, self._open = self._open, []
+            for lane in lanes:
+                await lane.close()
+            if self._looker is not None:
+                self._looker.close()
+                self._looker = None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[SQLiteSession]:
         """``BEGIN IMMEDIATE`` ... ``COMMIT``; see ``Database.transaction``."""
-        if self._writer is None:
-            raise Unavailable("the database is not open")
-        session = SQLiteSession(self._writer, self._writer_thread)
         async with self._writing:
-            await session.on_thread(lambda c: c.execute("BEGIN IMMEDIATE"))
+            writer = self._writer
+            if writer is None:
+                raise Unavailable("the database is not open")
+            session = SQLiteSession(writer)
             try:
+                await session.on_thread(lambda c: c.execute("BEGIN IMMEDIATE"))
                 yield session
             except BaseException:
-                await asyncio.shield(session.on_thread(_roll_back))
+                await asyncio.shield(writer.roll_back())
                 raise
-            await asyncio.shield(session.on_thread(lambda c: c.execute("COMMIT")))
+            await asyncio.shield(writer.submit(_commit))
 
     async def look(self, statement: Statement, **parameters: Any) -> list[Row]:
         """One short statement outside a transaction, on the loop's own thread: a read by key takes a tenth
@@ -152,23 +188,32 @@ class SQLiteDatabase:
     @asynccontextmanager
     async def reading(self, practice_id: str | None) -> AsyncIterator[SQLiteSession]:
         """A snapshot; the practice is part of every statement here, SQLite has no row-level security."""
-        connection = await self._readers.get()
-        session = SQLiteSession(connection, self._reader_threads)
+        if self._writer is None:
+            raise Unavailable("the database is not open")
+        lane = await self._readers.get()
         try:
-            connection.execute("BEGIN")  # reads nothing yet: not worth a change of threads
-            yield session
+            lane.connection.execute("BEGIN")  # reads nothing yet: not worth a change of threads
+            yield SQLiteSession(lane)
         except BaseException:
-            await asyncio.shield(session.on_thread(_roll_back))  # a statement may still be running there
+            ended = lane.roll_back()  # a statement may still be running there
+            ended.add_done_callback(lambda _: self._readers.put_nowait(lane))
+            await asyncio.shield(ended)
             raise
-        else:
-            _roll_back(connection)
-        finally:
-            self._readers.put_nowait(connection)
+        _roll_back(lane.connection)
+        self._readers.put_nowait(lane)
 
-    def _connected(self) -> sqlite3.Connection:
-        connection = connect(self._path)
-        self._open.append(connection)
-        return connection
+    def _lane(self, name: str) -> _Lane:
+        lane = _Lane(self._path, f"{name}-{self._path.stem}")
+        self._open.append(lane)
+        return lane
+
+
+def _commit(connection: sqlite3.Connection) -> None:
+    try:
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        _roll_back(connection)  # a commit that failed may leave the transaction open
+        raise
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
