@@ -184,6 +184,15 @@ class Reader:
         found, _ = await self._snapshot.identifier((practice_id, space, system, value))
         return found
 
+    async def arriving(self, kind: type[A], practice_id: str, id: str) -> A | WaitingCommand | None:
+        """One aggregate of this practice, or the command that will make it, while that waits."""
+        found = await self.get(kind, practice_id, id)
+        if found is not None:
+            return found
+        waiting = await self.waiting(practice_id, id)
+        # It may have left the waiting room between the two looks.
+        return waiting if waiting is not None else await self.get(kind, practice_id, id)
+
     async def waiting(self, practice_id: str, id: str) -> WaitingCommand | None:
         """The command that will make the thing of this id, while it waits."""
         return await self._snapshot.waiting_about(practice_id, id, first=True)

@@ -92,6 +92,26 @@ async def test_another_practices_arrival_wakes_nobody(toy: Harness, words: dict[
         await toy.submit(words["Count"](id=id))
 
 
+async def test_what_leaves_the_waiting_room_between_two_looks_is_found(
+    toy: Harness, words: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = toy.service.snapshot
+    look = snapshot.waiting_about
+
+    async def look_after_the_arrival(*arguments: Any, **named: Any) -> Any:
+        await _arrive(toy, words, names.pop())
+        return await look(*arguments, **named)
+
+    names, ids = ["ada", "grace"], [new_id(), new_id()]
+    for name, id in zip(names, ids, strict=True):
+        await toy.submit(words["Open"](id=id, after=name))
+    monkeypatch.setattr(snapshot, "waiting_about", look_after_the_arrival)
+
+    assert (await toy.submit(words["Count"](id=ids[1]))).kind != "waiting"
+    found = await toy.service.reader.arriving(words["Tally"], "p1", ids[0])
+    assert isinstance(found, words["Tally"])
+
+
 async def test_what_waits_is_sealed(toy: Harness, words: dict[str, Any]) -> None:
     await toy.submit(words["Open"](id=new_id(), after="ada", secret="CANARY"))
 

@@ -27,12 +27,11 @@ class Queries:
 
     async def note(self, practice_id: str, id: str) -> Note | Waiting:
         """The note, also while it waits for its referral. Raises ``NotFound``."""
-        found = await self._reader.get(Note, practice_id, id)
-        if found is not None:
+        found = await self._reader.arriving(Note, practice_id, id)
+        if isinstance(found, Note):
             return found
-        waiting = await self._reader.waiting(practice_id, id)
-        if waiting is not None and isinstance(waiting.command, RecordNote):
-            return Waiting(id, waiting.command)
+        if found is not None and isinstance(found.command, RecordNote):
+            return Waiting(id, found.command)
         raise NotFound("There is no note of that id.")
 
     async def content(self, practice_id: str, id: str) -> NoteContent:

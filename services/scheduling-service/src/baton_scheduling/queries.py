@@ -26,12 +26,11 @@ class Queries:
 
     async def appointment(self, practice_id: str, id: str) -> Appointment | Waiting:
         """The appointment, also while it waits for its referral. Raises ``NotFound``."""
-        found = await self._reader.get(Appointment, practice_id, id)
-        if found is not None:
+        found = await self._reader.arriving(Appointment, practice_id, id)
+        if isinstance(found, Appointment):
             return found
-        waiting = await self._reader.waiting(practice_id, id)
-        if waiting is not None and isinstance(waiting.command, BookAppointment):
-            return Waiting(id, waiting.command)
+        if found is not None and isinstance(found.command, BookAppointment):
+            return Waiting(id, found.command)
         raise NotFound("There is no appointment of that id.")
 
     async def appointments(
