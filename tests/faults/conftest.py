@@ -214,9 +214,12 @@ def receiver() -> Iterator[Receiver]:
 
 @dataclass
 class Story:
-    """One referral on its way; ``ids`` are those that the answers gave."""
+    """One referral on its way; ``ids`` are those that the answers gave. Without ``mail`` its office has no
+    address.
+    """
 
     number: str
+    mail: bool = True
     step: int = 0
     ids: dict[str, str] = field(default_factory=dict)
 
@@ -232,6 +235,7 @@ class Step:
 
 
 def _referral(story: Story) -> dict[str, Any]:
+    desk = f"desk-{story.number}@office.example"
     return {
         "source": {"system": "urn:example:faults", "id": story.number},
         "question": "Is stress testing needed before surgery?",
@@ -239,7 +243,7 @@ def _referral(story: Story) -> dict[str, Any]:
         "referrer": {
             "office": {
                 "name": f"Invented Practice {story.number}",
-                "telecom": [{"system": "email", "value": f"desk-{story.number}@office.example"}],
+                "telecom": [{"system": "email", "value": desk}] if story.mail else [],
             },
             "reference": f"REF-{story.number}",
         },
@@ -280,11 +284,12 @@ class Workload:
 
     name: str
     count: int
+    mail: bool = True
     log: list[Exchange] = field(default_factory=list)
     stories: list[Story] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.stories = [Story(f"{self.name}-{number}") for number in range(self.count)]
+        self.stories = [Story(f"{self.name}-{number}", self.mail) for number in range(self.count)]
 
     def go_on(self, baton: Installation, *, most: int | None = None) -> bool:
         """Do what is left (at ``most`` so many requests), round robin; False as soon as the other side is

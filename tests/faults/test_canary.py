@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -15,9 +16,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
+from baton_chassis.testing.servers import create_database, drop_database
 from baton_chassis.testing.waiting import until
 
 FHIR = "application/fhir+json"
@@ -363,30 +368,99 @@ class Loop:
             self.practice.get(path, params={"family": word("in a query")}, headers={"canary-in-url": "1"})
 
 
-def files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Every file as it lies there, and every value of every SQLite table: a long one is spread over pages."""
+Kept = Iterator[tuple[str, bytes]]
+"""What lies somewhere: the name of the place, and bytes."""
+
+
+def files(folder: Path) -> Kept:
+    """Every file as it lies there."""
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             yield path.name, path.read_bytes()
+
+
+def sqlite_values(folder: Path) -> Kept:
+    """Every value of every table, as ``service.table``: in the file a long one is spread over pages."""
     for path in sorted(folder.glob("*.sqlite")):
         with contextlib.closing(sqlite3.connect(path)) as connection:
-            tables = [
-                row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            ]
-            for table in tables:
+            tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            for (table,) in tables:
                 for row in connection.execute(f'SELECT * FROM "{table}"'):
-                    for value in row:
-                        if value is not None:
-                            yield (
-                                f"{path.name}:{table}",
-                                value if isinstance(value, bytes) else str(value).encode(),
-                            )
+                    yield from _values(f"{path.stem}.{table}", row)
 
 
-def pages(baton: Any) -> Iterator[tuple[str, bytes]]:
-    """What the node shows without naming a patient."""
+def _values(where: str, row: Iterable[Any]) -> Kept:
+    for value in row:
+        if value is not None:
+            yield where, value if isinstance(value, bytes) else str(value).encode()
+
+
+async def postgresql_values(url: str) -> list[tuple[str, bytes]]:
+    """Every value of every table of every schema, as ``service.table``."""
+    found: list[tuple[str, bytes]] = []
+    connection = await asyncpg.connect(url)
+    try:
+        tables = await connection.fetch(
+            "SELECT schemaname, tablename FROM pg_tables"
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+        )
+        for schema, table in tables:
+            for row in await connection.fetch(f'SELECT * FROM "{schema}"."{table}"'):
+                found += _values(f"{schema}.{table}", row.values())
+    finally:
+        await connection.close()
+    return found
+
+
+async def kafka_records(bootstrap: str) -> list[tuple[str, bytes]]:
+    """Key, value and headers of every record of every topic that is ours, as ``log.record``."""
+    places = await _kafka_places(bootstrap)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        ends = await consumer.end_offsets(places)
+        found: list[tuple[str, bytes]] = []
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            for records in (await consumer.getmany(timeout_ms=1000)).values():
+                for record in records:
+                    found += _values("log.record", (record.key, record.value, str(record.headers)))
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def _kafka_places(bootstrap: str) -> list[TopicPartition]:
+    """Every partition of every topic that is ours."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        topics = [topic for topic in await admin.list_topics() if not topic.startswith("__")]
+        described = await admin.describe_topics(topics)
+    finally:
+        await admin.close()
+    return [
+        TopicPartition(topic["topic"], partition["partition"])
+        for topic in described
+        for partition in topic["partitions"]
+    ]
+
+
+def process_pages(baton: Any) -> Kept:
+    """What every process of a cluster shows at its own port."""
+    for one in baton.state["processes"]:
+        for path in ("/metrics", "/readyz?verbose", "/livez"):
+            answer = httpx.get(f"http://127.0.0.1:{one['port']}{path}", trust_env=False)
+            assert answer.status_code == 200, f"{one['service']} {path} {answer.status_code}"
+            yield path, answer.content
+
+
+def pages(baton: Any) -> Kept:
+    """What an installation shows without naming a patient."""
+    embedded = ("/metrics",) if baton.mode == "embedded" else ()
     for path in (
-        "/metrics",
+        *embedded,
         "/readyz?verbose",
         "/v1/deliveries?limit=200",
         "/v1/offices",
@@ -405,7 +479,8 @@ def pages(baton: Any) -> Iterator[tuple[str, bytes]]:
         after = answer.json()["next"]
 
 
-def mails(baton: Any) -> Iterator[tuple[str, bytes]]:
+def mails(baton: Any) -> Kept:
+    """Every mail as it was sent."""
     for mail in baton.http.get("/dev/mailbox/messages").json()["items"]:
         yield "mail", json.dumps(mail, ensure_ascii=False).encode()
 
@@ -415,30 +490,61 @@ def test_no_word_about_a_patient_is_anywhere_it_must_not_be(
 ) -> None:
     baton = installation()
     baton.start()
+    loop, passed = _played(baton, receiver)
+    baton.stop()
+    kept = [*passed, *files(baton.folder), *sqlite_values(baton.folder)]
+    _nothing_is_found(loop, baton, kept, receiver)
+    assert "baton.log" in {where for where, _ in kept}
+
+
+@pytest.mark.postgres
+@pytest.mark.kafka
+def test_no_word_about_a_patient_is_anywhere_it_must_not_be_in_the_cluster(
+    installation: Callable[..., Any], receiver: Any, postgres_server: str, kafka_of_its_own: Any
+) -> None:
+    database, bootstrap = create_database(postgres_server), kafka_of_its_own.bootstrap
+    baton = installation(mode="cluster", BATON_DATABASE_URL=database, BATON_KAFKA=bootstrap)
+    baton.start()
+    loop, passed = _played(baton, receiver)
+    passed += process_pages(baton)
+    baton.stop()
+    kept = [
+        *passed,
+        *files(baton.folder),
+        *asyncio.run(postgresql_values(database)),
+        *asyncio.run(kafka_records(bootstrap)),
+    ]
+    drop_database(postgres_server, database)
+    _nothing_is_found(loop, baton, kept, receiver)
+    assert {"intake-service.log", "notification-service.log", "/metrics"} <= {where for where, _ in kept}
+
+
+def _played(baton: Any, receiver: Any) -> tuple[Loop, list[tuple[str, bytes]]]:
+    """The loop played on an installation that runs, and what passed in and out of it."""
     with contextlib.ExitStack() as clients:
         loop = Loop(baton, clients, receiver)
         loop.play()
         watched = loop.watched
-        shown = [*pages(baton), *mails(baton)]
-    report = baton.verified()
-    baton.stop()
+        passed = [
+            *pages(baton),
+            *mails(baton),
+            *(("webhook", one.body + str(one.headers).encode()) for one in receiver.received),
+            *(("address", one.encode()) for one in watched.addresses),
+            *(("refusal", one) for one in watched.refusals),
+            *(("answer's headers", one.encode()) for one in watched.headers),
+        ]
+    assert baton.verified().violations == []
+    return loop, passed
 
-    looked_at: list[tuple[str, bytes]] = [
-        *shown,
-        *(("webhook", one.body + str(one.headers).encode()) for one in receiver.received),
-        *(("address", one.encode()) for one in watched.addresses),
-        *(("refusal", one) for one in watched.refusals),
-        *(("answer's headers", one.encode()) for one in watched.headers),
-        *files(baton.folder),
-        ("standard output and error", baton.output.read_bytes()),
-    ]
-    hits = {(where, place) for where, content in looked_at for place in loop.canaries.found_in(content)}
+
+def _nothing_is_found(loop: Loop, baton: Any, kept: list[tuple[str, bytes]], receiver: Any) -> None:
+    kept.append(("standard output and error", baton.output.read_bytes()))
+    hits = {(where, place) for where, content in kept for place in loop.canaries.found_in(content)}
     assert hits == set()
-    assert report.violations == []
-    _was_no_empty_search(loop, looked_at, receiver)
+    _was_no_empty_search(loop, kept, receiver)
 
 
-def _was_no_empty_search(loop: Loop, looked_at: Iterable[tuple[str, bytes]], receiver: Any) -> None:
+def _was_no_empty_search(loop: Loop, kept: Iterable[tuple[str, bytes]], receiver: Any) -> None:
     """The words went in, the search would find them, and there was something to search."""
     read = set(loop.canaries.found_in(b"\n".join(loop.good)))
     wanted = {
@@ -448,15 +554,9 @@ def _was_no_empty_search(loop: Loop, looked_at: Iterable[tuple[str, bytes]], rec
     }
     assert wanted <= read
     assert {f"{name}@office.example content" for name in ("native", "message")} <= read
-    kinds = {where for where, _ in looked_at}
-    assert {
-        "log.sqlite:record",
-        "intake.sqlite:journal",
-        "intake.sqlite:artifact_bytes",
-        "baton.log",
-        "mail",
-    } <= kinds
-    assert "intake.sqlite:waiting" in kinds or "notes.sqlite:waiting" in kinds
+    kinds = {where for where, _ in kept}
+    assert {"log.record", "intake.journal", "intake.artifact_bytes", "notification.delivery", "mail"} <= kinds
+    assert {"intake.waiting", "notes.waiting"} & kinds
     assert len(receiver.received) >= 12
 
 

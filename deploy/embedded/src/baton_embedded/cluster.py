@@ -36,7 +36,9 @@ from baton_chassis.settings import Misconfigured
 from baton_chassis.testing.servers import KafkaServer, PostgresServer, ServerUnavailable
 from baton_chassis.tokens import Issuer, load_key
 from baton_embedded.demo import Demo
+from baton_embedded.front_page import front_html
 from baton_embedded.gateway import Gateway, Upstreams
+from baton_embedded.generating import merged, unstarted
 from baton_embedded.run_state import RunState
 from baton_embedded.starting import EVERY_SCOPE
 from baton_notification.settings import Settings
@@ -114,6 +116,13 @@ class Cluster:
         }
         return told | {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
 
+    def start_service(self, service: str, environment: Mapping[str, str]) -> None:
+        """Start all processes of ``service``; a fail point that is meant for it goes to the first of them."""
+        armed = read_failpoints().get(service)
+        first = {"BATON_FAILPOINT": armed} if armed is not None else {}
+        for number in range(REPLICAS):
+            self.start_replica(service, {**environment, **(first if number == 0 else {})})
+
     @property
     def base_url(self) -> str:
         """Where the cluster is reached."""
@@ -173,6 +182,19 @@ def read_environment(path: Path) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
+FAILPOINTS = "BATON_CLUSTER_FAILPOINTS"
+"""``intake-service=writer.after_commit:6,...``: which service's first process is to be killed, and where."""
+
+
+def read_failpoints() -> dict[str, str]:
+    """The fail points of single processes, by service. Raises ``Misconfigured`` for an unknown service."""
+    pairs = [one.partition("=") for one in os.environ.get(FAILPOINTS, "").split(",") if one]
+    strangers = sorted({service for service, _, _ in pairs} - set(MODULES))
+    if strangers:
+        raise Misconfigured(f"{FAILPOINTS}: no service is called {', '.join(strangers)}.")
+    return {service: point for service, _, point in pairs}
+
+
 def _ready_port(process: subprocess.Popen[str]) -> int | None:
     assert process.stdout is not None
     for line in process.stdout:
@@ -187,6 +209,7 @@ def main() -> int:
         settings = Settings.read()
         folder = (settings.data_dir / "cluster").resolve()
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        read_failpoints()
         listener = take_port(settings.host, settings.port)
     except Misconfigured as reasons:
         return complain(reasons)
@@ -219,6 +242,7 @@ async def _serve(cluster: Cluster, listener: Any, *, database: str, kafka: str) 
         token, practice_id = _keys(cluster)
         internal_url = f"http://127.0.0.1:{inner.getsockname()[1]}"
         await asyncio.to_thread(_start_all, cluster, database, kafka, internal_url)
+        gateway.pages.update(await asyncio.to_thread(_pages, cluster))
         await _say_ready(cluster, token, practice_id, database=database, kafka=kafka)
         await stop.wait()
     finally:
@@ -256,8 +280,21 @@ def _start_all(cluster: Cluster, database: str, kafka: str, internal: str) -> No
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
     for service in MODULES:
-        for _ in range(REPLICAS):
-            cluster.start_replica(service, environments[service])
+        cluster.start_service(service, environments[service])
+
+
+def _pages(cluster: Cluster) -> dict[str, tuple[str, bytes]]:
+    """What the gateway answers itself: the description of all services, and the page that says what runs."""
+    with unstarted() as services:
+        described = json.dumps(merged(services)).encode()
+    metrics = {
+        f"{one.service}, process {one.process.pid}": f"http://127.0.0.1:{one.port}/metrics"
+        for one in cluster.replicas
+    }
+    return {
+        "/openapi.json": ("application/json", described),
+        "/": ("text/html; charset=utf-8", front_html(metrics).encode()),
+    }
 
 
 async def _say_ready(cluster: Cluster, token: str, practice_id: str, *, database: str, kafka: str) -> None:

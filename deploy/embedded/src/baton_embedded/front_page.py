@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 from baton_chassis.doors import Answer, Ask, Routes
@@ -16,7 +18,7 @@ _PAGE = """<!doctype html>
 <p>Development on this machine: invented people only, nothing leaves it.</p>
 <ul>
 <li><a href="/dev/mailbox">Mail to referring offices</a>, with the links to their pages</li>
-<li><a href="/readyz?verbose">How every part does</a> and <a href="/metrics">metrics</a></li>
+<li><a href="/readyz?verbose">How every part does</a> and its metrics: {metrics}</li>
 <li><a href="/openapi.json">The API description</a></li>
 <li><code>baton events tail --follow</code> shows events as they happen;
 <code>GET /v1/events/stream</code> is the same for programs</li>
@@ -27,12 +29,19 @@ _PAGE = """<!doctype html>
 """
 
 
+def front_html(metrics: Mapping[str, str]) -> str:
+    """The page, with the addresses of metrics by the name of the process."""
+    links = (f'<a href="{escape(address)}">{escape(name)}</a>' for name, address in metrics.items())
+    return _PAGE.format(metrics=", ".join(links))
+
+
 def front_page() -> Routes:
-    """The door at `/`."""
+    """The door at `/` of one process."""
     routes = Routes(tag="front")
+    page = front_html({"this process": "/metrics"})
 
     @routes.page("GET", "/", public=True, summary="Say what runs here.")
     async def show(ask: Ask[Any]) -> Answer:
-        return Answer(body=_PAGE, media_type="text/html")
+        return Answer(body=page, media_type="text/html")
 
     return routes

@@ -80,10 +80,11 @@ class Upstreams:
 
 class Gateway:
     """A plain ASGI application. ``internal`` also forwards ``/_to/{service}/internal/...``: for services
-    only, on an address of its own.
+    only, on an address of its own. ``pages`` are answers of its own: path to media type and body.
     """
 
     def __init__(self, upstreams: Upstreams, *, internal: bool = False) -> None:
+        self.pages: dict[str, tuple[str, bytes]] = {}
         self._upstreams = upstreams
         self._internal = internal
         self._session: aiohttp.ClientSession | None = None
@@ -103,6 +104,9 @@ class Gateway:
             await self._health(path, scope, send)
         elif path == "/dev/clock/advance":
             await self._advance(scope, body, send)
+        elif path in self.pages and scope["method"] in ("GET", "HEAD"):
+            media_type, page = self.pages[path]
+            await _answer(send, 200, [(b"content-type", media_type.encode())], page)
         else:
             service, target = self._route(path)
             await self._forward(service, target, scope, body, send)
