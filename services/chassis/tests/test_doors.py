@@ -124,6 +124,14 @@ def as_outcome(problem: Problem, _accept: str) -> tuple[str, bytes]:
 
 def parcel_routes() -> Routes:
     routes = Routes(tag="parcels")
+    _changing(routes)
+    _reading(routes)
+    _in_other_formats(routes)
+    _for_visitors(routes)
+    return routes
+
+
+def _changing(routes: Routes) -> None:
     sent = ProblemType(code="already-sent", status=409, title="Sent", explanation="It has left.")
 
     @routes.command(
@@ -161,6 +169,8 @@ def parcel_routes() -> Routes:
         """Keep a parcel."""
         return await ask.submit(ReceiveParcel(id=ask.path["id"], name=""))
 
+
+def _reading(routes: Routes) -> None:
     @routes.query("GET", "/v1/parcels", scope="parcels:read", query=ParcelQuery, reply=Page[ParcelView])
     async def listing(ask: Ask[None]) -> Answer:
         """List parcels."""
@@ -177,6 +187,13 @@ def parcel_routes() -> Routes:
             raise NotFound("There is no such parcel.")
         return Answer(body=ParcelView(id=PARCEL), version=3)
 
+    @routes.query("GET", "/v1/broken", scope="parcels:read", reply=ParcelView)
+    async def broken(ask: Ask[None]) -> Answer:
+        """A defect."""
+        raise RuntimeError(f"cannot handle {CANARY}")
+
+
+def _in_other_formats(routes: Routes) -> None:
     @routes.raw(
         "POST",
         "/fhir/R4/Parcel",
@@ -200,6 +217,8 @@ def parcel_routes() -> Routes:
 
         return Answer(body=events(), media_type="text/event-stream")
 
+
+def _for_visitors(routes: Routes) -> None:
     @routes.page("POST", "/o/{handle}/verify", public=True)
     async def verify(ask: Ask[None]) -> Answer:
         """Check a code."""
@@ -225,13 +244,6 @@ def parcel_routes() -> Routes:
         for name in ("one", "two"):
             await ask.submit(ReceiveParcel(id=ask.new_id(), name=name), caller=visitor, assertion="pms")
         return Answer(status=204)
-
-    @routes.query("GET", "/v1/broken", scope="parcels:read", reply=ParcelView)
-    async def broken(ask: Ask[None]) -> Answer:
-        """A defect."""
-        raise RuntimeError(f"cannot handle {CANARY}")
-
-    return routes
 
 
 @dataclass

@@ -639,77 +639,79 @@ def _judged(paths: list[Path]) -> list[str]:
     return done.stdout.splitlines()
 
 
+PATIENT = Patient(
+    identifiers=(Identifier("42", authority="CLINIC", type="MR"),),
+    names=(HumanName("Testperson", ("Ada", "Ü"), use="official"),),
+    birth_date=PartialTime(iso="1970-01-01"),
+    gender="female",
+    telecom=(ContactPoint("phone", "+1 555 0100", "home"),),
+    addresses=(Address(("1 Main | St",), city="Exampleton"),),
+)
+DOCTOR = Party(
+    practitioner=Practitioner(
+        identifiers=(Identifier("1234567893", type="NPI"),), names=(HumanName("Muster", ("Max",)),)
+    )
+)
+NUMBER = Identifier("R-1", authority="OFFICE", type="PLAC")
+PDF = Attachment("application/pdf", b"%PDF-1.4 sample", "Letter")
+REFERRAL = Referral(
+    action="accept",
+    identifiers=(NUMBER,),
+    placer=NUMBER,
+    patient=PATIENT,
+    referrer=DOCTOR,
+    performers=(DOCTOR,),
+    reasons=(Concept((Coding("I25.10", "I10", "Heart disease"),)),),
+    notes=(Note("one\ntwo"),),
+    attachments=(PDF,),
+    coverage=(Coverage(plan="P", member_id="M"),),
+    authorizations=(Identifier("AUTH-1"),),
+)
+BOOKING = Appointment(
+    action="booked",
+    placer=NUMBER,
+    patient=PATIENT,
+    start=NOW,
+    duration_minutes=30,
+    clinicians=(DOCTOR,),
+    location=Location(name="Room 1"),
+    services=(Concept((Coding("X", "L", "Exam"),)),),
+    notes=(Note("Bring films"),),
+    referrer=DOCTOR,
+)
+NOTE = Document(
+    action="new",
+    identifiers=(NUMBER,),
+    type=Concept((Coding("CN", "HL70270"),)),
+    written_at=NOW,
+    authors=(DOCTOR,),
+    signature=Signature("signed", DOCTOR.practitioner, NOW, "AU"),
+    patient=PATIENT,
+    text="Dear colleague,\n\nall is well.",
+    attachments=(PDF,),
+)
+ISSUE = Issue("E", "101", "PID-5", "The name is missing")
+
+
 def samples() -> dict[str, bytes]:
     """One message of every kind and version we write, about an invented person."""
-    patient = Patient(
-        identifiers=(Identifier("42", authority="CLINIC", type="MR"),),
-        names=(HumanName("Testperson", ("Ada", "Ü"), use="official"),),
-        birth_date=PartialTime(iso="1970-01-01"),
-        gender="female",
-        telecom=(ContactPoint("phone", "+1 555 0100", "home"),),
-        addresses=(Address(("1 Main | St",), city="Exampleton"),),
-    )
-    doctor = Party(
-        practitioner=Practitioner(
-            identifiers=(Identifier("1234567893", type="NPI"),), names=(HumanName("Muster", ("Max",)),)
-        )
-    )
-    number = Identifier("R-1", authority="OFFICE", type="PLAC")
-    pdf = Attachment("application/pdf", b"%PDF-1.4 sample", "Letter")
-    referral = Referral(
-        action="accept",
-        identifiers=(number,),
-        placer=number,
-        patient=patient,
-        referrer=doctor,
-        performers=(doctor,),
-        reasons=(Concept((Coding("I25.10", "I10", "Heart disease"),)),),
-        notes=(Note("one\ntwo"),),
-        attachments=(pdf,),
-        coverage=(Coverage(plan="P", member_id="M"),),
-        authorizations=(Identifier("AUTH-1"),),
-    )
-    booking = Appointment(
-        action="booked",
-        placer=number,
-        patient=patient,
-        start=NOW,
-        duration_minutes=30,
-        clinicians=(doctor,),
-        location=Location(name="Room 1"),
-        services=(Concept((Coding("X", "L", "Exam"),)),),
-        notes=(Note("Bring films"),),
-        referrer=doctor,
-    )
-    note = Document(
-        action="new",
-        identifiers=(number,),
-        type=Concept((Coding("CN", "HL70270"),)),
-        written_at=NOW,
-        authors=(doctor,),
-        signature=Signature("signed", doctor.practitioner, NOW, "AU"),
-        patient=patient,
-        text="Dear colleague,\n\nall is well.",
-        attachments=(pdf,),
-    )
-    issue = Issue("E", "101", "PID-5", "The name is missing")
     made: dict[str, bytes] = {}
     for version in ("2.3.1", "2.4", "2.5.1", "2.6", "2.8"):
         made |= {
-            f"ref-{version}": write.referral(referral, envelope=envelope(version)),
+            f"ref-{version}": write.referral(REFERRAL, envelope=envelope(version)),
             f"rri-{version}": write.referral_response(
-                referral, envelope=envelope(version), answers=Acknowledgement(code="AA", acknowledges="X")
+                REFERRAL, envelope=envelope(version), answers=Acknowledgement(code="AA", acknowledges="X")
             ),
-            f"siu-{version}": write.appointment(booking, envelope=envelope(version)),
-            f"omg-{version}": write.order(referral, envelope=envelope(version)),
-            f"osu-{version}": write.order_status(referral, envelope=envelope(version)),
-            f"mdm-{version}": write.document(note, envelope=envelope(version)),
+            f"siu-{version}": write.appointment(BOOKING, envelope=envelope(version)),
+            f"omg-{version}": write.order(REFERRAL, envelope=envelope(version)),
+            f"osu-{version}": write.order_status(REFERRAL, envelope=envelope(version)),
+            f"mdm-{version}": write.document(NOTE, envelope=envelope(version)),
             f"adt-{version}": write.patient_change(
-                PatientChange("merge", patient, (number,), at=NOW), envelope=envelope(version)
+                PatientChange("merge", PATIENT, (NUMBER,), at=NOW), envelope=envelope(version)
             ),
-            f"arr-{version}": write.arrival(Arrival("arrived", patient, at=NOW), envelope=envelope(version)),
+            f"arr-{version}": write.arrival(Arrival("arrived", PATIENT, at=NOW), envelope=envelope(version)),
             f"ack-{version}": write.acknowledgement(
-                inbound(version=version), code="AE", control_id="K", sent_at=NOW, text="no", issues=(issue,)
+                inbound(version=version), code="AE", control_id="K", sent_at=NOW, text="no", issues=(ISSUE,)
             ),
         }
     return made

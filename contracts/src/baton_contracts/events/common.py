@@ -1,6 +1,7 @@
 """What all events share: the kinds of text an event may hold, and the data every referral event carries."""
 
 import re
+from abc import abstractmethod
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final
@@ -174,9 +175,9 @@ class Event(Value):
         return ADDRESSES[cls.type]
 
     @property
+    @abstractmethod
     def entity_id(self) -> str:
         """Id of the referral or office whose line this is: the subject and the key on the topic."""
-        raise NotImplementedError
 
     @property
     def stream(self) -> str:
