@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +36,8 @@ CopyHandler = Callable[[Envelope, Work, Partition], Awaitable[None]]
 AFTER_COMMIT = declare("consumer.after_commit", "applied and committed, the log not told yet")
 MAX_RECORDS = 200
 TRIES_BEFORE_PARKING = 3
-LONGEST_BACKOFF = 30.0
+POLL_SECONDS = 1.0
+FIRST_BACKOFF, LONGEST_BACKOFF = 0.2, 30.0
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,21 @@ class _Arrival:
     fault: str = ""
 
 
+@dataclass(slots=True)
+class _Rest:
+    """A partition that is paused after a transient failure; ``until`` is a time of the monotonic clock."""
+
+    delay: float
+    until: float
+
+
 class Consumer:
     """One member of a consumer group inside a service process.
 
     ``run`` serves until cancelled. Exactly-once effect: offset, line numbers, handlers' writes and their
-    events are one transaction. Transient failures keep the offset and try again for ever; an event that
-    cannot be applied is parked with everything later of its key, other keys go on.
+    events are one transaction. A transient failure keeps the offset, pauses the partition and tries again for
+    ever while the others go on; an event that cannot be applied is parked with everything later of its key,
+    other keys go on.
     """
 
     def __init__(
@@ -116,6 +127,7 @@ class Consumer:
         self._progress = progress
         self._places: dict[Partition, int | None] = {}
         self._in_hand = asyncio.Lock()
+        self._resting: dict[Partition, _Rest] = {}
         self.applied = 0
         self.duplicates = 0
         self.gaps = 0
@@ -133,12 +145,12 @@ class Consumer:
 
     async def run(self) -> None:
         """Join, read, apply; rejoin after whatever went wrong."""
-        delay = 0.2
+        delay = FIRST_BACKOFF
         while True:
             member = self._log.consumer(self.name, self._subscription.topics, member=self._member)
             try:
                 await member.start(self._assigned, self._revoked)
-                delay = 0.2
+                delay = FIRST_BACKOFF
                 await self._serve(member)
             except Exception as error:  # the loop must survive: log away, group lost, database away, fenced
                 self._on_failure("consumer", error)
@@ -150,14 +162,16 @@ class Consumer:
 
     async def _serve(self, member: LogConsumer) -> None:
         while True:
-            batches = await member.poll(max_records=MAX_RECORDS, timeout=1.0)
-            self.last_progress = time.monotonic()
+            self._wake_rested(member)
+            batches = await member.poll(max_records=MAX_RECORDS, timeout=self._patience())
+            if not self._resting:
+                self.last_progress = time.monotonic()
             if not batches:
                 continue
             async with self._in_hand:
                 held = {p: records for p, records in batches.items() if p in self.partitions}
                 done = await asyncio.gather(
-                    *(self._apply_patiently(p, records) for p, records in held.items()),
+                    *(self._apply_or_rest(member, p, records) for p, records in held.items()),
                     return_exceptions=True,
                 )
             offsets = _places_of(done)
@@ -166,11 +180,45 @@ class Consumer:
             if self._progress is not None:
                 self._progress.knock()
 
+    async def _apply_or_rest(
+        self, member: LogConsumer, partition: Partition, records: Sequence[Record]
+    ) -> tuple[Partition, int | None]:
+        """Apply a partition's records; while the database is away the partition rests where it stands."""
+        try:
+            await self.apply(partition, records)
+        except Busy as error:
+            self._on_failure("consumer", error)
+            self._rest(partition)
+            member.pause(frozenset([partition]))
+            member.seek(partition, self._places.get(partition) or records[0].offset)
+        else:
+            self._resting.pop(partition, None)
+        return partition, self._places[partition]
+
+    def _rest(self, partition: Partition) -> None:
+        before = self._resting.get(partition)
+        delay = min(before.delay * 2, LONGEST_BACKOFF) if before is not None else FIRST_BACKOFF
+        spread = delay * random.uniform(0.75, 1.0)  # noqa: S311 - so that replicas do not knock in step
+        self._resting[partition] = _Rest(delay, time.monotonic() + spread)
+
+    def _wake_rested(self, member: LogConsumer) -> None:
+        now = time.monotonic()
+        rested = frozenset(place for place, rest in self._resting.items() if rest.until <= now)
+        if rested:
+            member.resume(rested)
+
+    def _patience(self) -> float:
+        """How long to wait for records: no longer than until the next partition has rested."""
+        now = time.monotonic()
+        ends = (rest.until - now for rest in self._resting.values() if rest.until > now)
+        return min(POLL_SECONDS, *ends, POLL_SECONDS)
+
     async def _assigned(self, partitions: frozenset[Partition]) -> Mapping[Partition, int | None]:
         async with self._database.reading(None) as session:
             rows = await session.fetch(self._statements.places, consumer=self.name, log_id=self._log.log_id)
         known = {Partition(row["topic"], row["partition"]): int(row["next"]) for row in rows}
         self._places = {partition: known.get(partition) for partition in partitions}
+        self._resting.clear()  # a pause ends with the share
         self.partitions = partitions
         return dict(self._places)
 
@@ -178,22 +226,6 @@ class Consumer:
         self.partitions = frozenset()
         async with self._in_hand:
             return
-
-    async def _apply_patiently(
-        self, partition: Partition, records: Sequence[Record]
-    ) -> tuple[Partition, int | None]:
-        """Apply a partition's records, however long the database is away; ``Fenced`` ends it."""
-        delay = 0.2
-        while True:
-            try:
-                await self.apply(partition, records)
-                return partition, self._places[partition]
-            except Busy as error:
-                self._on_failure("consumer", error)
-                if partition not in self.partitions:
-                    return partition, None
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, LONGEST_BACKOFF)
 
     async def apply(self, partition: Partition, records: Sequence[Record]) -> None:
         """Apply records of one partition, each exactly once; what can never be applied is parked.

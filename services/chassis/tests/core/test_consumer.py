@@ -4,6 +4,7 @@ of its key.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -16,14 +17,18 @@ from hypothesis import strategies as st
 from baton_chassis.clock import FixedClock
 from baton_chassis.commands import Outgoing
 from baton_chassis.consumer import Consumer, Subscription
-from baton_chassis.errors import Poison
+from baton_chassis.errors import Poison, Unavailable
 from baton_chassis.ids import new_id
-from baton_chassis.log.port import Partition, Record
+from baton_chassis.log.port import Draft, Partition, Record
 from baton_chassis.testing.harness import Harness, harness
 from baton_chassis.work import Work
 from baton_chassis.writer import Fenced
 from baton_contracts.envelope import Envelope, headers
 from baton_contracts.topics import partition_for
+
+
+AWAY: set[str] = set()
+"""Keys whose handler meets something that does not answer now."""
 
 
 @pytest.fixture
@@ -37,6 +42,8 @@ async def listening(database_url: str, clock: FixedClock, words: dict[str, Any])
             raise Poison("bad")
         if event.data.get("bug"):
             raise ZeroDivisionError
+        if event.partitionkey in AWAY:
+            raise Unavailable("what this key needs does not answer")
         if await work.find(words["Tally"], event.subject) is None:
             await work.run(words["Open"](id=event.subject))
         else:
@@ -247,6 +254,51 @@ async def test_the_offset_is_kept_with_the_effect(listening: Harness, lines: Lin
 
     rows = await listening.rows(listening.service.definition.tables.consumer_offset)
     assert [row["next"] for row in rows] == [2]
+
+
+async def test_a_partition_rests_while_something_does_not_answer_and_the_others_go_on(
+    listening: Harness, lines: Lines, words: dict[str, Any]
+) -> None:
+    log, consumer = listening.service.environment.log, listening.consumers["toy-service"]
+    waits, goes_on = _keys_of_two_partitions()
+    AWAY.add(waits)
+    await log.ensure_topics(["referral.events"])
+    serving = asyncio.create_task(consumer.run())
+    await log.append([_draft(lines.event(key, 1)) for key in (waits, goes_on)])
+    await _until_total(listening, words, goes_on, 1)
+
+    await log.append([_draft(lines.event(key, 2)) for key in (waits, goes_on)])
+    await _until_total(listening, words, goes_on, 2)
+    rested = await _total(listening, words, waits)
+    AWAY.clear()
+    await _until_total(listening, words, waits, 2)
+    serving.cancel()
+    await asyncio.wait([serving])
+
+    assert rested == 0
+    assert await _parked(listening) == []
+
+
+def _keys_of_two_partitions() -> tuple[str, str]:
+    first, second = new_id(), new_id()
+    while partition_for(first.encode()) == partition_for(second.encode()):
+        second = new_id()
+    return first, second
+
+
+def _draft(envelope: Envelope) -> Draft:
+    return Draft(
+        topic="referral.events",
+        key=envelope.partitionkey.encode(),
+        value=envelope.to_bytes(),
+        headers=tuple(headers(envelope)),
+    )
+
+
+async def _until_total(toy: Harness, words: dict[str, Any], key: str, total: int) -> None:
+    async with asyncio.timeout(20):
+        while await _total(toy, words, key) != total:
+            await asyncio.sleep(0)
 
 
 @settings(
