@@ -21,6 +21,7 @@ import pytest
 
 from baton_chassis.settings import ChassisSettings
 from baton_chassis.testing.receiver import Receiver
+from baton_chassis.testing.server_process import child
 from baton_chassis.testing.waiting import until
 from baton_chassis.tokens import Issuer
 from baton_chassis.verification import Exchange, Report, Violation, ack_durable, idempotent_api
@@ -60,7 +61,7 @@ class Installation:
         told |= self.environment | environment
         module = ["baton_embedded", "up"] if self.mode == "embedded" else ["baton_embedded.cluster"]
         with self.output.open("ab") as errors:
-            self.process = subprocess.Popen(
+            self.process = child(
                 [sys.executable, "-m", *module],
                 cwd=ROOT,
                 env=told,

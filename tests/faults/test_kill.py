@@ -104,8 +104,16 @@ def test_the_other_process_of_each_service_goes_on_where_the_first_was_killed(
             break
     until(lambda: not _alive(baton, places), seconds=60, what=f"every one of {places} is reached")
     _is_whole(baton, work, receiver, patience=60)
-    baton.stop()
+    _leaves_nothing_running(baton)
     drop_database(postgres_server, database)
+
+
+def _leaves_nothing_running(baton: Any) -> None:
+    """Kill what started the cluster: its processes end with it."""
+    ports = [one["port"] for one in baton.state["processes"]]
+    baton.process.kill()
+    assert baton.died()
+    until(lambda: not any(map(_answers, ports)), what="no process of the cluster runs on")
 
 
 def _alive(baton: Any, places: dict[str, str]) -> list[str]:

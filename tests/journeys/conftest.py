@@ -22,6 +22,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from baton_chassis.testing.receiver import Receiver
+from baton_chassis.testing.server_process import child
 from baton_chassis.testing.servers import create_database, free_port
 from baton_chassis.testing.waiting import until
 from baton_contracts.envelope import Envelope
@@ -159,7 +160,7 @@ def start(folder: Path, *, mode: str, **environment: str) -> Installation:
     module = ["baton_embedded", "up"] if mode == "embedded" else ["baton_embedded.cluster"]
     errors = folder.parent / f"{folder.name}.err"
     with errors.open("a") as standard_error:
-        process = subprocess.Popen(
+        process: subprocess.Popen[str] = child(
             [sys.executable, "-m", *module],
             cwd=ROOT,
             env=told,

@@ -33,6 +33,7 @@ from baton_chassis.serving import (
     take_port,
 )
 from baton_chassis.settings import Misconfigured
+from baton_chassis.testing.server_process import child
 from baton_chassis.testing.servers import KafkaServer, PostgresServer, ServerUnavailable
 from baton_chassis.tokens import Issuer, load_key
 from baton_embedded.demo import Demo
@@ -132,7 +133,7 @@ class Cluster:
         """Start one process and wait for its ready line. Raises ``ServerUnavailable`` with its last words."""
         log = self.folder / f"{service}.log"
         with log.open("a") as errors:
-            process = subprocess.Popen(  # noqa: S603 - our own modules only
+            process: subprocess.Popen[str] = child(
                 [sys.executable, "-m", MODULES[service]],
                 env=dict(environment),
                 stdout=subprocess.PIPE,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 _STEP_SECONDS = 0.02
 _PORTS = range(20_000, 30_000)
@@ -28,6 +29,13 @@ def _die_with_the_parent() -> None:
     """Runs in the child: whoever kills us (-9, or a time limit) leaves no server behind. Linux only."""
     if _prctl is not None:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def child(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+    """``subprocess.Popen`` for a process that does not outlive this one, however this one ends (on Linux)."""
+    return _STARTER.submit(
+        lambda: subprocess.Popen(command, preexec_fn=_die_with_the_parent, **options)  # noqa: S603
+    ).result()
 
 
 class ServerUnavailable(Exception):
@@ -92,17 +100,8 @@ class ServerProcess:
     def start(self) -> None:
         """Start and wait until it is ready. Raises ServerUnavailable with the end of its log otherwise."""
         begin = self.log.stat().st_size if self.log.exists() else 0
-        self._child = _STARTER.submit(self._spawn).result()
-        deadline = time.monotonic() + self.patience_seconds
-        while not self.ready(self._written_since(begin)):
-            if self._child.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise ServerUnavailable(self._why(begin))
-            time.sleep(_STEP_SECONDS)
-
-    def _spawn(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as output:
-            return subprocess.Popen(  # noqa: S603 - the command is built by this package
+            self._child = child(
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -112,8 +111,13 @@ class ServerProcess:
                 group=self.account.group,
                 extra_groups=None if self.account.group is None else [],
                 start_new_session=True,  # Ctrl-C at the terminal is for us; we stop the server in order
-                preexec_fn=_die_with_the_parent,
             )
+        deadline = time.monotonic() + self.patience_seconds
+        while not self.ready(self._written_since(begin)):
+            if self._child.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise ServerUnavailable(self._why(begin))
+            time.sleep(_STEP_SECONDS)
 
     def _written_since(self, begin: int) -> str:
         with self.log.open("rb") as written:
