@@ -198,7 +198,7 @@ class Consumer:
     def _rest(self, partition: Partition) -> None:
         before = self._resting.get(partition)
         delay = min(before.delay * 2, LONGEST_BACKOFF) if before is not None else FIRST_BACKOFF
-        spread = delay * random.uniform(0.75, 1.0)  # noqa: S311 - so that replicas do not knock in step
+        spread = delay * random.uniform(0.75, 1.0)  # replicas do not knock in step
         self._resting[partition] = _Rest(delay, time.monotonic() + spread)
 
     def _wake_rested(self, member: LogConsumer) -> None:

@@ -26,7 +26,6 @@ from baton_chassis.writer import Fenced
 from baton_contracts.envelope import Envelope, headers
 from baton_contracts.topics import partition_for
 
-
 AWAY: set[str] = set()
 """Keys whose handler meets something that does not answer now."""
 
