@@ -133,8 +133,7 @@ def test_two_lines_in_every_order_and_twice_end_in_the_pure_fold(baton: Any) -> 
     assert not [one for one in report.violations if one.invariant == "I3"]
 
 
-def test_a_pair_in_the_wrong_order_is_set_aside_and_healed(embedded: Any) -> None:
-    baton = embedded
+def test_a_pair_in_the_wrong_order_is_set_aside_and_healed(baton: Any) -> None:
     referral = _received(baton, "pair")
     signed, delivered = _envelopes(baton, referral, DOCUMENTS[:2])
     visited = _envelopes(baton, referral, APPOINTMENTS)
