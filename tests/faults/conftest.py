@@ -22,6 +22,7 @@ import pytest
 from baton_chassis.settings import ChassisSettings
 from baton_chassis.testing.receiver import Receiver
 from baton_chassis.testing.server_process import child
+from baton_chassis.testing.servers import KafkaServer, create_database, drop_database
 from baton_chassis.testing.waiting import until
 from baton_chassis.tokens import Issuer
 from baton_chassis.verification import Exchange, Report, Violation, ack_durable, idempotent_api
@@ -204,6 +205,25 @@ def installation(tmp_path: Path) -> Iterator[Callable[..., Installation]]:
 def shared_installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Installation]]:
     """Makes installations for a whole file of tests."""
     yield from _making(tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture
+def scaled(
+    installation: Callable[..., Installation], tmp_path: Path, postgres_server: str, kafka_server: str
+) -> Iterator[Installation]:
+    """Two processes of every service, not started, with a PostgreSQL database and a Kafka of this test alone:
+    what another installation has written must meet nobody else's journals.
+
+    That the run's own Kafka started says that one can be had.
+    """
+    database = create_database(postgres_server)
+    kafka = KafkaServer(tmp_path / "kafka")
+    kafka.start()
+    made = installation(mode="cluster", BATON_DATABASE_URL=database, BATON_KAFKA=kafka.bootstrap)
+    yield made
+    made.stop()
+    kafka.stop()
+    drop_database(postgres_server, database)
 
 
 @pytest.fixture

@@ -22,7 +22,6 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from baton_chassis.testing.servers import create_database, drop_database
 from baton_chassis.testing.waiting import until
 
 FHIR = "application/fhir+json"
@@ -500,10 +499,9 @@ def test_no_word_about_a_patient_is_anywhere_it_must_not_be(
 @pytest.mark.postgres
 @pytest.mark.kafka
 def test_no_word_about_a_patient_is_anywhere_it_must_not_be_in_the_cluster(
-    installation: Callable[..., Any], receiver: Any, postgres_server: str, kafka_of_its_own: Any
+    scaled: Any, receiver: Any
 ) -> None:
-    database, bootstrap = create_database(postgres_server), kafka_of_its_own.bootstrap
-    baton = installation(mode="cluster", BATON_DATABASE_URL=database, BATON_KAFKA=bootstrap)
+    baton = scaled
     baton.start()
     loop, passed = _played(baton, receiver)
     passed += process_pages(baton)
@@ -511,10 +509,9 @@ def test_no_word_about_a_patient_is_anywhere_it_must_not_be_in_the_cluster(
     kept = [
         *passed,
         *files(baton.folder),
-        *asyncio.run(postgresql_values(database)),
-        *asyncio.run(kafka_records(bootstrap)),
+        *asyncio.run(postgresql_values(baton.environment["BATON_DATABASE_URL"])),
+        *asyncio.run(kafka_records(baton.environment["BATON_KAFKA"])),
     ]
-    drop_database(postgres_server, database)
     _nothing_is_found(loop, baton, kept, receiver)
     assert {"intake-service.log", "notification-service.log", "/metrics"} <= {where for where, _ in kept}
 

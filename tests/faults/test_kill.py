@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from baton_chassis.testing.servers import create_database, drop_database
 from baton_chassis.testing.waiting import until
 
 STORIES = 5
@@ -85,15 +84,9 @@ SCALED = (
     "places", [SCALED[0], *(pytest.param(one, marks=pytest.mark.long) for one in SCALED[1:])]
 )
 def test_the_other_process_of_each_service_goes_on_where_the_first_was_killed(
-    places: dict[str, str],
-    installation: Callable[..., Any],
-    workload: Any,
-    receiver: Any,
-    postgres_server: str,
-    kafka_of_its_own: Any,
+    places: dict[str, str], scaled: Any, workload: Any, receiver: Any
 ) -> None:
-    database = create_database(postgres_server)
-    baton = installation(mode="cluster", BATON_DATABASE_URL=database, BATON_KAFKA=kafka_of_its_own.bootstrap)
+    baton = scaled
     baton.start(BATON_CLUSTER_FAILPOINTS=",".join(f"{name}={point}" for name, point in places.items()))
     hook = baton.http.post("/v1/webhooks", json={"office_id": None, "url": receiver.url})
     assert hook.status_code == 201, hook.text
@@ -105,7 +98,6 @@ def test_the_other_process_of_each_service_goes_on_where_the_first_was_killed(
     until(lambda: not _alive(baton, places), seconds=60, what=f"every one of {places} is reached")
     _is_whole(baton, work, receiver, patience=60)
     _leaves_nothing_running(baton)
-    drop_database(postgres_server, database)
 
 
 def _leaves_nothing_running(baton: Any) -> None:

@@ -6,14 +6,13 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
-from baton_chassis.testing.servers import create_database, drop_database
 from baton_chassis.testing.waiting import until
 from baton_contracts.topics import PARTITIONS, REFERRAL_EVENTS
 
@@ -24,15 +23,9 @@ STORIES = 12
 @pytest.mark.postgres
 @pytest.mark.kafka
 def test_a_replica_killed_midway_loses_and_doubles_nothing_and_the_other_takes_over(
-    installation: Callable[..., Any],
-    workload: Any,
-    receiver: Any,
-    postgres_server: str,
-    kafka_of_its_own: Any,
-    capsys: pytest.CaptureFixture[str],
+    scaled: Any, workload: Any, receiver: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    database = create_database(postgres_server)
-    baton = installation(mode="cluster", BATON_DATABASE_URL=database, BATON_KAFKA=kafka_of_its_own.bootstrap)
+    baton = scaled
     baton.start()
     hook = baton.http.post("/v1/webhooks", json={"office_id": None, "url": receiver.url})
     assert hook.status_code == 201, hook.text
@@ -67,8 +60,6 @@ def test_a_replica_killed_midway_loses_and_doubles_nothing_and_the_other_takes_o
         ids.setdefault(one.json["data"]["event_id"], set()).add(one.headers["webhook-id"])
     assert len(ids) >= STORIES
     assert {event for event, found in ids.items() if len(found) > 1} == set()
-    baton.stop()
-    drop_database(postgres_server, database)
 
 
 def _kill(victims: list[dict[str, Any]]) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from baton_chassis.log.kafka import KafkaEventLog
 from baton_chassis.log.kafka_settings import KafkaSettings
 from baton_chassis.log.port import Draft, EventLog
 from baton_chassis.log.sqlite import SqliteEventLog
-from baton_chassis.testing.servers import KafkaServer, create_database, drop_database
 from baton_chassis.testing.waiting import until
 from baton_contracts.envelope import Envelope, headers, sequence_text
 from baton_contracts.event_types import EventType
@@ -37,23 +35,10 @@ def embedded(installation: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
-def cluster(
-    installation: Callable[..., Any], tmp_path: Path, postgres_server: str, kafka_server: str
-) -> Iterator[Any]:
-    """A fresh installation of two processes a service on PostgreSQL and Kafka.
-
-    The log is of this test alone: what is appended by hand must meet nobody else's journals. That the
-    run's own Kafka started says that one can be had.
-    """
-    database = create_database(postgres_server)
-    kafka = KafkaServer(tmp_path / "kafka")
-    kafka.start()
-    made = installation(mode="cluster", BATON_DATABASE_URL=database, BATON_KAFKA=kafka.bootstrap)
-    made.start()
-    yield made
-    made.stop()
-    kafka.stop()
-    drop_database(postgres_server, database)
+def cluster(scaled: Any) -> Any:
+    """A fresh installation of two processes a service on PostgreSQL and Kafka."""
+    scaled.start()
+    return scaled
 
 
 @pytest.fixture(

@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from baton_chassis.testing.kafka_server import new_cluster_id
 from baton_chassis.testing.servers import KafkaServer, PostgresServer, create_database, with_database
 
 _ROOT = Path(__file__).parents[3]
@@ -78,6 +79,12 @@ def test_a_broker_opened_again_in_its_folder_keeps_port_and_identity(
 
     assert again.bootstrap == first.bootstrap
     assert (tmp_path / "kafka" / "data" / "meta.properties").read_text() == identity
+
+
+def test_a_cluster_id_never_looks_like_an_option_of_a_command() -> None:
+    draws = iter([b"\xfb" * 16, b"\xf8" + bytes(15), b"\x00" * 16])
+
+    assert new_cluster_id(lambda _: next(draws)) == "A" * 22
 
 
 _SERVES = """

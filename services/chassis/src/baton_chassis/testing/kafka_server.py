@@ -7,6 +7,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from baton_chassis.testing.server_process import ServerProcess, ServerUnavailable, answers, free_port
@@ -91,6 +92,14 @@ def _fetch(folder: Path) -> None:
                 raise
 
 
+def new_cluster_id(random: Callable[[int], bytes] = secrets.token_bytes) -> str:
+    """A fresh id as Kafka writes them; one that begins like an option is drawn again, as Kafka does itself."""
+    while True:
+        found = base64.urlsafe_b64encode(random(16)).decode().rstrip("=")
+        if not found.startswith("-"):
+            return found
+
+
 class KafkaServer:
     """A broker of its own, with its data in `folder`; the same port and data over every restart."""
 
@@ -165,9 +174,8 @@ class KafkaServer:
         )
 
     def _format(self) -> None:
-        cluster_id = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
         command = self._java(
-            "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties), heap="128m"
+            "kafka.tools.StorageTool", "format", "-t", new_cluster_id(), "-c", str(self._properties), heap="128m"
         )
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
         if done.returncode != 0:
