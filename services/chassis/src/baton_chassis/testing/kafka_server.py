@@ -175,7 +175,13 @@ class KafkaServer:
 
     def _format(self) -> None:
         command = self._java(
-            "kafka.tools.StorageTool", "format", "-t", new_cluster_id(), "-c", str(self._properties), heap="128m"
+            "kafka.tools.StorageTool",
+            "format",
+            "-t",
+            new_cluster_id(),
+            "-c",
+            str(self._properties),
+            heap="128m",
         )
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
         if done.returncode != 0:
