@@ -93,7 +93,7 @@ def _fetch(folder: Path) -> None:
 
 
 def new_cluster_id(random: Callable[[int], bytes] = secrets.token_bytes) -> str:
-    """A fresh id as Kafka writes them; one that begins like an option is drawn again, as Kafka does itself."""
+    """A fresh id as Kafka writes them; one that begins like an option is drawn again, as in Kafka."""
     while True:
         found = base64.urlsafe_b64encode(random(16)).decode().rstrip("=")
         if not found.startswith("-"):
