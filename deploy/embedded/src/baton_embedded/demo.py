@@ -109,7 +109,8 @@ def _referral(story: Story, today: datetime) -> dict[str, Any]:
 
 
 def _appointment(story: Story, today: datetime) -> dict[str, Any]:
-    start = (today + timedelta(days=story.number)).replace(hour=14, minute=30, second=0, microsecond=0)
+    days = -1 if "complete" in story.steps else story.number
+    start = (today + timedelta(days=days)).replace(hour=14, minute=30, second=0, microsecond=0)
     return {
         "referral": {"system": SYSTEM, "id": f"R-{1000 + story.number}"},
         "source": {"system": SYSTEM, "id": f"A-{1000 + story.number}"},
