@@ -45,9 +45,7 @@ _PAGE = """<!doctype html>
 
 def front_html(metrics: Mapping[str, str]) -> str:
     """The page, with the addresses of metrics by the name of the process."""
-    links = (
-        f'<li><a href="{escape(address)}">{escape(name)}</a></li>' for name, address in metrics.items()
-    )
+    links = (f'<li><a href="{escape(address)}">{escape(name)}</a></li>' for name, address in metrics.items())
     return _PAGE.format(metrics="\n".join(links))
 
 
