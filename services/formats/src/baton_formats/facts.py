@@ -103,7 +103,10 @@ class Concept:
     @property
     def code(self) -> str | None:
         """The first code given."""
-        return next((coding.code for coding in self.codings if coding.code), None)
+        for coding in self.codings:
+            if coding.code:
+                return coding.code
+        return None
 
     @property
     def label(self) -> str | None:

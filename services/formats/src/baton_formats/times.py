@@ -6,6 +6,9 @@ import re
 from calendar import monthrange
 
 from baton_formats.facts import PartialTime
+from baton_formats.values import maker_of
+
+_MAKE = maker_of(PartialTime)
 
 _ISO = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)"
@@ -30,9 +33,14 @@ def parse_iso(text: str) -> PartialTime:
 
     Seconds may be missing, the offset may lack its colon; nothing is added that was not there.
     """
+    return canonical(text) or _built(_ISO.fullmatch(text), text)
+
+
+def canonical(text: str) -> PartialTime | None:
+    """The same for a text that is written exactly as it would be kept; None for any other."""
     if _CANONICAL.fullmatch(text) is not None and _is_a_plain_day(text):
-        return PartialTime(text)
-    return _built(_ISO.fullmatch(text), text)
+        return _MAKE(text)
+    return None
 
 
 def _is_a_plain_day(text: str) -> bool:

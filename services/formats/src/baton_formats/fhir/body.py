@@ -29,6 +29,13 @@ MAX_RESOURCES = 20_000
 class Body:
     """Every resource of a body with its place, and the way from a reference to what it means."""
 
+    entries = 0
+    _nested = False
+    _roles: dict[int, list[Node]] | None = None
+    _tasks: dict[int, Node] | None = None
+    _numbered: dict[tuple[str | None, str | None, str], Node] | None = None
+    _beside: dict[tuple[str, int], list[Node]] | None = None
+
     def __init__(
         self, root: Resource, *, bare_lists: bool = False, exact: ExactNumbers | None = None
     ) -> None:
@@ -45,15 +52,10 @@ class Body:
         self._opens: dict[int, Node] = {}
         self._targets: dict[int, Node | None] = {}
         self._links: dict[int, Link] = {}
-        self._roles: dict[int, list[Node]] | None = None
-        self._tasks: dict[int, Node] | None = None
-        self._numbered: dict[tuple[str | None, str | None, str], Node] | None = None
-        self._beside: dict[tuple[str, int], list[Node]] | None = None
-        self.entries = 0
-        self._nested = False
-        self.root = Node(root, (None, _type_of(root) or "Resource"), root, self)
-        self.closed = _type_of(root) == "Bundle" and str(root.get("type")) in _CLOSED_BUNDLES
-        self._gather(self.root, None)
+        kind = _type_of(root)
+        self.root = Node(root, (None, kind or "Resource"), root, self)
+        self.closed = kind == "Bundle" and str(root.get("type")) in _CLOSED_BUNDLES
+        self._gather(self.root, kind, None)
 
     def release(self) -> None:
         """Let go of all it holds, when reading is over.
@@ -65,15 +67,17 @@ class Body:
 
     # ---- gathering -------------------------------------------------------------------------------------
 
-    def _gather(self, node: Node, full_url: str | None) -> None:
+    def _gather(self, node: Node, kind: str | None, full_url: str | None) -> None:
         if len(self.nodes) >= MAX_RESOURCES:
             self.doubts.add("too-many-resources", node.path, "the rest of this body was not looked at")
             return
-        self._register(node, full_url)
-        kind = _type_of(node.value)
-        if kind is None and node is self.root:
+        if kind is not None:
+            self._register(node, kind, full_url)
+        elif node is self.root:
             self._gather_hook(node)
-        elif kind == "Bundle":
+        else:
+            self.doubts.add("resource-without-type", node.path, "a resource does not say what it is")
+        if kind == "Bundle":
             self._gather_bundle(node)
             self._nested = self._nested or node is not self.root
         elif kind == "Parameters":
@@ -81,29 +85,30 @@ class Body:
         if "contained" in node.value:
             self._gather_contained(node)
 
-    def _register(self, node: Node, full_url: str | None) -> None:
+    def _register(self, node: Node, kind: str, full_url: str | None) -> None:
         """Make a resource findable; one that says the same as an earlier one under its name adds nothing."""
-        kind, logical = _type_of(node.value), node.value.get("id")
-        if kind is None:
-            if node is not self.root:
-                self.doubts.add("resource-without-type", node.path, "a resource does not say what it is")
+        logical = node.value.get("id")
+        if type(logical) is str and self._has_a_twin(node, f"{kind}/{logical}"):
             return
-        twins: list[Node] = []
-        if isinstance(logical, str):
-            twins = self._by_type_and_id.setdefault(f"{kind}/{logical}", [])
-            if twins and any(twin.value == node.value for twin in twins[:_MAX_TWINS]):
-                return
-            if twins and self.closed and _same_bundle(twins[-1], node):
-                self.doubts.add(
-                    "duplicate-id", (node.path, "id"), "two resources here have the same type and id"
-                )
-            twins.append(node)
         self.nodes.append(node)
         self._by_type.setdefault(kind, []).append(node)
         if full_url:
             other = self._by_url.setdefault(full_url, node)
             if other is not node and self.closed and _same_bundle(other, node):
                 self.doubts.add("duplicate-full-url", node.path, "two entries here have the same fullUrl")
+
+    def _has_a_twin(self, node: Node, name: str) -> bool:
+        """Whether a resource of this name says the same already; otherwise it is kept under its name."""
+        twins = self._by_type_and_id.get(name)
+        if twins is None:
+            self._by_type_and_id[name] = [node]
+            return False
+        if any(twin.value == node.value for twin in twins[:_MAX_TWINS]):
+            return True
+        if self.closed and _same_bundle(twins[-1], node):
+            self.doubts.add("duplicate-id", (node.path, "id"), "two resources here have the same type and id")
+        twins.append(node)
+        return False
 
     def _gather_bundle(self, bundle: Node) -> None:
         entries = bundle.children("entry")
@@ -114,10 +119,11 @@ class Body:
             resource = self._entry_resource(entry)
             if resource is None:
                 continue
-            if _type_of(resource.value) == "Composition" and not opened:
+            kind = _type_of(resource.value)
+            if kind == "Composition" and not opened:
                 opened = True
                 self._opens[id(resource.value)] = bundle
-            self._gather(resource, entry.text("fullUrl"))
+            self._gather(resource, kind, entry.text("fullUrl"))
 
     def _entry_resource(self, entry: Node) -> Node | None:
         value = entry.value.get("resource")
@@ -137,7 +143,7 @@ class Body:
     def _gather_parameters(self, holder: Node) -> None:
         for parameter in holder.children("parameter") + holder.children("part"):
             if parameter.has("resource") and (resource := self._inline(parameter, "resource")) is not None:
-                self._gather(resource, None)
+                self._gather(resource, _type_of(resource.value), None)
             if "part" in parameter.value:
                 self._gather_parameters(parameter)
 
@@ -148,7 +154,7 @@ class Body:
             for member in holder.value if holder is not None else ():
                 value = holder.value[member] if holder is not None else None
                 if holder is not None and isinstance(value, dict) and "resourceType" in value:
-                    self._gather(Node(value, (holder.path, member), value, self), None)
+                    self._gather(Node(value, (holder.path, member), value, self), _type_of(value), None)
 
     def _inline(self, node: Node, name: str) -> Node | None:
         value = node.value.get(name)
@@ -374,8 +380,8 @@ def _pointers(node: Node, names: tuple[str, ...]) -> Iterator[Node]:
 
 
 def _type_of(resource: Any) -> str | None:
-    kind = resource.get("resourceType") if isinstance(resource, dict) else None
-    return kind if isinstance(kind, str) and kind else None
+    kind = resource.get("resourceType") if type(resource) is dict else None
+    return kind if type(kind) is str and kind else None
 
 
 def kind_of(reference: str | None) -> str | None:

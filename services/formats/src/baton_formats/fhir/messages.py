@@ -11,6 +11,9 @@ from baton_formats.fhir.requests import event_of
 from baton_formats.fhir.tables import Table, code, many, one, row, text, time, version
 from baton_formats.fhir.tree import Node
 from baton_formats.findings import Endpoint, Envelope
+from baton_formats.values import maker_of
+
+_ENVELOPE = maker_of(Envelope)
 
 # ---- MessageHeader -----------------------------------------------------------------------------------------
 
@@ -20,10 +23,10 @@ def envelope(body: Body, *, fhir_version: str) -> Envelope:
     root = body.root
     headers = body.of_type("MessageHeader")
     header = headers[0] if headers else None
-    meta = root.child("meta")
+    meta = root.child("meta") if "meta" in root.value else None
     sent = root.time("timestamp") if root.value.get("resourceType") == "Bundle" else None
     if header is None:
-        return Envelope(
+        return _ENVELOPE(
             control_id=root.text("id") if isinstance(root.value.get("id"), str) else None,
             version=fhir_version,
             profile=body.profile.name,

@@ -15,6 +15,7 @@ from baton_formats.fhir.tables import code
 from baton_formats.fhir.tree import Node
 from baton_formats.fhir.xml import NotFhirXml, from_xml
 from baton_formats.findings import Finding, Format, Message, ReadResult, refused
+from baton_formats.values import maker_of
 
 READERS: dict[str, Callable[[Node], Fact | None]] = {
     "ServiceRequest": requests.referral,
@@ -88,7 +89,8 @@ def _read_json(body: bytes) -> ReadResult:
         where = f"line {error.line} column {error.column}" if error.line is not None else ""
         finding = Finding(error.code, where, error.detail, refusing=True)
         return refused(Format.FHIR, f"The body is no acceptable JSON: {error}.", findings=(finding,))
-    return read_value(parsed.value, findings=_oddities(parsed), exact=ExactNumbers(body))
+    findings = _oddities(parsed) if parsed.repeated or parsed.byte_order_mark else ()
+    return read_value(parsed.value, findings=findings, exact=ExactNumbers(body))
 
 
 def _oddities(parsed: Parsed) -> tuple[Finding, ...]:
@@ -130,7 +132,7 @@ def read_value(
     body.profile = profile_for(signs) if signs else PLAIN
     message = _message(body, _version(body, signs))
     body.release()
-    return ReadResult(format=Format.FHIR, messages=(message,), findings=findings)
+    return _RESULT(_FHIR, (message,), findings)
 
 
 def _no_resource(value: Any) -> str | None:
@@ -152,22 +154,23 @@ _LOOKED_AT = 40
 
 def _signs(body: Body) -> list[str]:
     """The profiles, events and namespaces that the first resources name."""
-    signs: list[str] = []
+    signs: list[Any] = []
     for node in body.nodes[:_LOOKED_AT]:
         value = node.value
-        meta, event, numbers = value.get("meta"), value.get("eventCoding"), value.get("identifier")
-        profiles = meta.get("profile") if isinstance(meta, dict) else None
-        signs.extend(profiles if isinstance(profiles, list) else ())
-        for held in (event, *(numbers if isinstance(numbers, list) else ())):
-            if isinstance(held, dict):
-                signs.append(held.get("system", ""))
-    return [sign for sign in signs if isinstance(sign, str) and sign]
+        if type(meta := value.get("meta")) is dict and type(profiles := meta.get("profile")) is list:
+            signs += profiles
+        if type(event := value.get("eventCoding")) is dict:
+            signs.append(event.get("system"))
+        if type(numbers := value.get("identifier")) is list:
+            signs += [number.get("system") for number in numbers if type(number) is dict]
+    return [sign for sign in signs if sign and type(sign) is str]
 
 
 def _version(body: Body, signs: list[str]) -> str:
     """Which release the body is written in, by what only one release has."""
-    if any("/STU3/" in sign for sign in signs):
-        return "3.0"
+    for sign in signs:
+        if "/STU3/" in sign:
+            return "3.0"
     kinds = {node.value["resourceType"] for node in body.nodes}
     return "4.0" if STU3_ONLY.isdisjoint(kinds) else "3.0"
 
@@ -177,11 +180,11 @@ def _message(body: Body, version: str) -> Message:
     kind = str(root.get("resourceType") or "CDS Hooks")
     if kind == "Bundle":
         kind = f"Bundle/{_bundle_type(body)}"
-    facts = _facts(body)
+    facts = tuple(_facts(body))
     if version == "3.0":
         detail = "this is FHIR STU3; its facts were converted to R4 words"
         body.doubts.add("fhir-stu3", body.root.path, detail)
-    return Message(
+    return _MESSAGE(
         type=kind,
         entries=body.entries if root.get("resourceType") == "Bundle" else len(body.nodes),
         envelope=messages.envelope(body, fhir_version=version),
@@ -190,6 +193,8 @@ def _message(body: Body, version: str) -> Message:
     )
 
 
+_RESULT, _MESSAGE, _FHIR = maker_of(ReadResult), maker_of(Message), Format.FHIR
+
 _BUNDLE_TYPE = code("type", bindings.BUNDLE_TYPE, required=True)
 
 
@@ -197,22 +202,22 @@ def _bundle_type(body: Body) -> str:
     return _BUNDLE_TYPE(body.root) or "unknown"
 
 
-def _facts(body: Body) -> tuple[Fact, ...]:
+def _facts(body: Body) -> list[Fact]:
     found: list[Fact] = []
     for node in body.nodes:
-        read_one = READERS.get(str(node.value.get("resourceType")))
-        fact = read_one(node) if read_one is not None else None
+        value = node.value
+        kind = value["resourceType"]
+        fact = READERS[kind](node) if kind in READERS else None
         if fact is not None:
             found.append(fact)
-        change = people.merge(node) if isinstance(fact, Patient) and "link" in node.value else None
-        if change is not None:
-            found.append(change)
+            if "link" in value and isinstance(fact, Patient) and (change := people.merge(node)) is not None:
+                found.append(change)
     if body.root.value.get("resourceType") == "Binary":
         found.append(documents.lone_binary(body.root))
     results = documents.loose_results(body)
     if results is not None:
         found.append(results)
-    return tuple(found)
+    return found
 
 
 __all__ = ["MAPPINGS", "READERS", "read", "read_value"]

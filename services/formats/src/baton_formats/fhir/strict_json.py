@@ -104,12 +104,13 @@ class ExactNumbers:
     by its ``fullUrl``, otherwise the whole text is.
     """
 
+    _text: str | None = None
+    _whole: Any = None
+    _offsets: dict[str, int | None]
+    _read: dict[str, Any]
+
     def __init__(self, body: bytes) -> None:
-        self._body = body
-        self._text: str | None = None
-        self._offsets: dict[str, int | None] = {}
-        self._read: dict[str, Any] = {}
-        self._whole: Any = None
+        self._body = body  # all else is made when the first number is asked for
 
     def whole(self) -> Any:
         """The value of the whole text."""
@@ -120,7 +121,7 @@ class ExactNumbers:
     def resource(self, full_url: str, like: Mapping[str, Any]) -> Any:
         """The resource of the entry with this ``fullUrl``, if it is surely ``like``; else None."""
         if self._text is None:
-            self._text = _text_of(self._body)
+            self._text, self._offsets, self._read = _text_of(self._body), {}, {}
             for entry in _entries(self._text):
                 known = entry.group(1) in self._offsets
                 self._offsets[entry.group(1)] = None if known else entry.end()
@@ -176,7 +177,7 @@ def _strings_are_missing(again: bytes, body: bytes) -> bool:
 
 
 _RARE = 1024
-"""Bytes for each backslash from which on going from one to the next is quicker than searching for six bytes."""
+"""Bytes for each backslash from which on going from one to the next is quicker than a search."""
 
 
 def _may_hide_quotes(body: bytes) -> bool:

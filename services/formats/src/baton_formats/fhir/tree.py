@@ -65,6 +65,52 @@ class Doubts:
         return tuple(self._findings.values())
 
 
+Quick = Callable[[Resource], T | None]
+"""A reader of plain JSON, for what is usual: None where anything is odd, and the cursor has to look."""
+
+_QUICK: dict[Any, Quick[Any]] = {}
+
+
+def usually(quick: Quick[T]) -> Callable[[Callable[[Node], T]], Callable[[Node], T]]:
+    """Marks the reader of a complex type with the quick one that serves where nothing is odd.
+
+    Where the quick one gives a value, it has to be the one that the reader gives, without a doubt.
+    """
+
+    def mark(read: Callable[[Node], T]) -> Callable[[Node], T]:
+        _QUICK[read] = quick
+        return read
+
+    return mark
+
+
+def usual_reader(read: Callable[[Node], T]) -> Quick[T] | None:
+    """The quick reader beside this one, if it has one."""
+    return _QUICK.get(read)
+
+
+def one_usual(value: Any, quick: Quick[T]) -> T | None:
+    """One complex element, None where anything is odd about it."""
+    if type(value) is not dict or (len(value) == 1 and "extension" in value):
+        return None
+    return quick(value)
+
+
+def all_usual(values: Any, quick: Quick[T]) -> tuple[T, ...] | None:
+    """Every element of a list, None where anything is odd about any of them."""
+    if type(values) is not list or len(values) > MAX_ITEMS:
+        return None
+    found: list[T] = []
+    for value in values:
+        if type(value) is not dict or (len(value) == 1 and "extension" in value):
+            return None
+        one = quick(value)
+        if one is None:
+            return None
+        found.append(one)
+    return tuple(found)
+
+
 class Surroundings(Protocol):
     """What a node needs of the body it stands in: where doubts go, and whether single values may be bare."""
 
@@ -169,6 +215,12 @@ class Node:
 
     def one(self, name: str, read: Callable[[Node], T]) -> T | None:
         """One complex element through ``read``; the first of a list with a doubt."""
+        value = self.value.get(name)
+        if value is None:
+            return None
+        quick = _QUICK.get(read)
+        if quick is not None and (found := one_usual(value, quick)) is not None:
+            return found  # type: ignore[no-any-return]
         child = self.child(name)
         return None if child is None else read(child)
 
@@ -218,8 +270,9 @@ class Node:
         value = self.value.get(name)
         if value is None:
             return ()
-        if type(value) is list and len(value) == 1 and type(only := value[0]) is dict and len(only) > 1:
-            return (read(Node(only, ((self.path, name), 0), self.resource, self.body)),)  # almost always
+        quick = _QUICK.get(read)
+        if quick is not None and (found := all_usual(value, quick)) is not None:
+            return found
         return tuple([read(child) for child in self.children(name)])
 
     def _not_a_list(self, name: str) -> None:
