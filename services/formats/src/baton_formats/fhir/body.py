@@ -12,9 +12,11 @@ from baton_formats.fhir.datatypes import identifier, identifiers
 from baton_formats.fhir.profiles import PLAIN, Profile
 from baton_formats.fhir.strict_json import ExactNumbers
 from baton_formats.fhir.tree import Doubts, Node, Path, Resource, steps_of
+from baton_formats.values import maker_of
 
 T = TypeVar("T")
 
+_LINK = maker_of(Link)
 _LITERAL = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/([^/|#]+)(?:/_history/[^/]+)?")
 _VERSION = re.compile(r"/_history/[^/]*$")
 _CLOSED_BUNDLES = frozenset({"message", "document", "collection"})
@@ -184,10 +186,9 @@ class Body:
     def follow(self, pointer: Node) -> Node | None:
         """What a Reference means, if it is in this body; a broken promise of a closed Bundle is a doubt."""
         key = id(pointer.value)
-        if key in self._targets:
-            return self._targets[key]
-        found = self._targets[key] = self._follow(pointer)
-        return found
+        if key not in self._targets:
+            self._targets[key] = self._follow(pointer)
+        return self._targets[key]
 
     def _follow(self, pointer: Node) -> Node | None:
         reference = pointer.value.get("reference")
@@ -233,6 +234,11 @@ class Body:
         found = self._by_url.get(reference)
         if found is not None and not self._nested:
             return found
+        steps = reference.count("/")
+        if steps < 2 and not (steps and reference in self._by_type_and_id):
+            return (
+                found  # neither an address nor a version, and nothing here has this name: the usual loose end
+            )
         match = _LITERAL.fullmatch(reference)
         if match is None:
             return found or self._by_url.get(_VERSION.sub("", reference))
@@ -278,9 +284,9 @@ class Body:
             kind = _type_of(target.value)
         else:
             kind = pointer.text("type") or kind_of(reference)
-        number = pointer.one("identifier", identifier)
+        number = pointer.one("identifier", identifier) if "identifier" in pointer.value else None
         resolved = True if target is not None else (False if self.closed else None)
-        return Link(reference, kind, number, pointer.text("display"), resolved)
+        return _LINK(reference, kind, number, pointer.text("display"), resolved)
 
     def exactly(self, node: Node, name: str) -> Decimal | int | str | None:
         """A number with every digit the sender wrote; the text of the body is read again only for this."""

@@ -26,7 +26,7 @@ from baton_formats.facts import (
     npi_is_valid,
 )
 from baton_formats.fhir.flat import many, one, text, texts, time, usual
-from baton_formats.fhir.tree import Node, Resource, usually
+from baton_formats.fhir.tree import Node, Resource, all_usual, usually
 from baton_formats.times import is_backwards
 from baton_formats.values import maker_of
 
@@ -101,7 +101,7 @@ def identifier(node: Node) -> Identifier:
         node.doubt(
             "npi-check-digit", "the check digit of this NPI does not hold; it identifies nobody", "value"
         )
-    assigner = node.child("assigner")
+    assigner = node.child("assigner") if "assigner" in node.value else None
     return Identifier(
         value,
         system,
@@ -315,24 +315,37 @@ def binary(node: Node) -> Attachment:
 def extensions(node: Node) -> tuple[Extension, ...]:
     """What the sender added to a resource, and to its primitive elements (``_gender``)."""
     value = node.value
-    found = [extension(child, "") for child in node.children("extension")] if "extension" in value else []
+    found = node.many("extension", extension) if "extension" in value else ()
     if "modifierExtension" in value:
         node.doubt("modifier-extension", "an extension may change the meaning of this", "modifierExtension")
-        found += [extension(child, "") for child in node.children("modifierExtension")]
-    for name in value:
-        if name[0:1] == "_":
-            found += _sibling(node, name)
-    return tuple(found)
+        found += node.many("modifierExtension", extension)
+    if "_" in "".join(value):  # asked of all names at once: hardly any resource has one
+        for name in value:
+            if name[0:1] == "_":
+                found += _sibling(node, name)
+    return found
 
 
-def _sibling(node: Node, name: str) -> list[Extension]:
+def _sibling(node: Node, name: str) -> tuple[Extension, ...]:
     value = node.value[name]
     if not isinstance(value, dict):
-        return []
+        return ()
     beside = Node(value, (node.path, name), node.resource, node.body)
-    return [extension(child, name[1:]) for child in beside.children("extension")]
+    return tuple([extension(child, name[1:]) for child in beside.children("extension")])
 
 
+def _usual_extension(value: Resource) -> Extension | None:
+    url = value.get("url")
+    if type(url) is not str or not url or url.isspace():
+        return None
+    inner = all_usual(value["extension"], _usual_extension) if "extension" in value else ()
+    return None if inner is None else _EXTENSION(url, "", *_extension_value(value), inner)
+
+
+_EXTENSION = maker_of(Extension)
+
+
+@usually(_usual_extension)
 def extension(node: Node, element: str = "") -> Extension:
     """One extension with whatever type its value has."""
     kind, value = _extension_value(node.value)

@@ -10,6 +10,7 @@ from baton_formats.findings import Finding
 from baton_formats.times import parse_iso
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Callable[..., Any])
 
 Path = tuple[Any, str | int] | None
 """A place as a chain of steps, cheap to extend and only rendered when there is something to say."""
@@ -71,13 +72,13 @@ Quick = Callable[[Resource], T | None]
 _QUICK: dict[Any, Quick[Any]] = {}
 
 
-def usually(quick: Quick[T]) -> Callable[[Callable[[Node], T]], Callable[[Node], T]]:
+def usually(quick: Quick[Any]) -> Callable[[R], R]:
     """Marks the reader of a complex type with the quick one that serves where nothing is odd.
 
     Where the quick one gives a value, it has to be the one that the reader gives, without a doubt.
     """
 
-    def mark(read: Callable[[Node], T]) -> Callable[[Node], T]:
+    def mark(read: R) -> R:
         _QUICK[read] = quick
         return read
 
