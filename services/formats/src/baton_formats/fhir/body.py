@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from baton_formats.facts import Identifier, Link
 from baton_formats.fhir.datatypes import identifier, identifiers
+from baton_formats.fhir.flat import one, text, usual
 from baton_formats.fhir.profiles import PLAIN, Profile
 from baton_formats.fhir.strict_json import ExactNumbers
 from baton_formats.fhir.tree import Doubts, Node, Path, Resource, steps_of
@@ -17,9 +18,23 @@ from baton_formats.values import maker_of
 T = TypeVar("T")
 
 _LINK = maker_of(Link)
+_Pointer = tuple[str | None, str | None, Identifier | None, str | None]
+
+
+def _pointer(
+    reference: str | None, kind: str | None, number: Identifier | None, display: str | None
+) -> _Pointer:
+    return reference, kind, number, display
+
+
+_USUAL_POINTER = usual(
+    _pointer, text("reference"), text("type"), one("identifier", identifier), text("display")
+)
 _LITERAL = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/([^/|#]+)(?:/_history/[^/]+)?")
 _VERSION = re.compile(r"/_history/[^/]*$")
 _CLOSED_BUNDLES = frozenset({"message", "document", "collection"})
+
+_UNREAD: Any = object()
 
 _MAX_TWINS = 8
 """Resources of one name that are compared; more of them tell nothing new."""
@@ -278,15 +293,25 @@ class Body:
         return found
 
     def _link(self, pointer: Node) -> Link:
+        plain = _USUAL_POINTER(pointer.value)
+        if plain is None:
+            return self._odd_link(pointer)
+        reference, kind, number, display = plain
+        target = self.follow(pointer)
+        if target is not None:
+            return _LINK(reference, _type_of(target.value), number, display, True)
+        return _LINK(reference, kind or kind_of(reference), number, display, False if self.closed else None)
+
+    def _odd_link(self, pointer: Node) -> Link:
         reference = pointer.text("reference")
         target = self.follow(pointer)
         if target is not None:
             kind = _type_of(target.value)
         else:
             kind = pointer.text("type") or kind_of(reference)
-        number = pointer.one("identifier", identifier) if "identifier" in pointer.value else None
+        number = pointer.one("identifier", identifier)
         resolved = True if target is not None else (False if self.closed else None)
-        return _LINK(reference, kind, number, pointer.text("display"), resolved)
+        return Link(reference, kind, number, pointer.text("display"), resolved)
 
     def exactly(self, node: Node, name: str) -> Decimal | int | str | None:
         """A number with every digit the sender wrote; the text of the body is read again only for this."""
@@ -330,9 +355,10 @@ class Body:
     def once(self, what: str, node: Node, read: Callable[[Node], T]) -> T:
         """What ``read`` says of a node, asked only once per body."""
         key = (what, id(node.value))
-        if key not in self.memo:
-            self.memo[key] = read(node)
-        found: T = self.memo[key]
+        known = self.memo.get(key, _UNREAD)
+        if known is _UNREAD:
+            known = self.memo[key] = read(node)
+        found: T = known
         return found
 
     def role_of(self, practitioner: Node) -> Node | None:

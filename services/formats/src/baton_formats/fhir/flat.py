@@ -108,14 +108,24 @@ def usual(
     return read
 
 
-def written(element: Element, place: int, otherwise: str, scope: dict[str, Any]) -> Iterator[str]:
-    """The lines that set ``v<place>`` to what an element says, or do something else where it is odd."""
+def written(
+    element: Element, place: int, otherwise: str, scope: dict[str, Any], *, always: bool = False
+) -> Iterator[str]:
+    """The lines that set ``v<place>`` to what an element says, or do something else where it is odd.
+
+    Absence is usual, unless it is for the cursor to judge (``always``).
+    """
     assert element.odd is not None, f"only the cursor can read {element.name}"
     v, x = f"v{place}", f"x{place}"
     scope |= {name.format(x=x): value for name, value in element.uses.items()}
+    odd = element.odd.format(v=v, x=x)
+    if always:
+        yield f"    {v} = value.get({element.name!r})"
+        yield f"    if {odd}: {otherwise}"
+        return
     yield f"    if {element.name!r} in value:"
     yield f"        {v} = value[{element.name!r}]"
-    yield f"        if {element.odd.format(v=v, x=x)}: {otherwise}"
+    yield f"        if {odd}: {otherwise}"
     yield f"    else: {v} = {element.empty!r}"
 
 

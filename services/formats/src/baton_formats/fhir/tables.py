@@ -88,21 +88,21 @@ class Row(FieldMapping):
 
 def _lines(row_: Row, place: int, empty: object, scope: dict[str, Any]) -> Iterator[str]:
     """The lines that set ``v<place>``: written out if the row reads one element that may be as usual."""
-    read = scope[f"r{place}"] = row_.read
-    if (
-        isinstance(read, Element)
-        and read.odd is not None
-        and read.empty == empty
-        and row_.elements == frozenset({read.name})
-    ):
-        scope[f"r{place}"] = read.read
-        yield from written(read, place, f"v{place} = r{place}(node)", scope)
+    v, r, read = f"v{place}", f"r{place}", row_.read
+    scope[r] = read.read if isinstance(read, Element) else read
+    if isinstance(read, Element) and read.odd is not None and read.empty == empty and _is_all(read, row_):
+        yield from written(read, place, f"{v} = {r}(node)", scope, always=row_.elements is None)
     elif row_.elements is None:
-        yield f"    v{place} = r{place}(node)"
+        yield f"    {v} = {r}(node)"
     else:
         scope[f"e{place}"] = empty
         present = " or ".join(f"{name!r} in value" for name in sorted(row_.elements))
-        yield f"    v{place} = r{place}(node) if {present} else e{place}"
+        yield f"    {v} = {r}(node) if {present} else e{place}"
+
+
+def _is_all(read: Element, row_: Row) -> bool:
+    """Whether a row depends on nothing but the one element."""
+    return row_.elements is None or row_.elements == frozenset({read.name})
 
 
 def row(
