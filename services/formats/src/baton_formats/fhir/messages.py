@@ -22,17 +22,17 @@ def envelope(body: Body, *, fhir_version: str) -> Envelope:
     """What the body says about itself. A Bundle id is no key: partners reuse it."""
     root = body.root
     headers = body.of_type("MessageHeader")
-    header = headers[0] if headers else None
     meta = root.child("meta") if "meta" in root.value else None
     sent = root.time("timestamp") if root.value.get("resourceType") == "Bundle" else None
-    if header is None:
+    if not headers:
         return _ENVELOPE(
             control_id=root.text("id") if isinstance(root.value.get("id"), str) else None,
             version=fhir_version,
             profile=body.profile.name,
-            profiles=meta.texts("profile") if meta is not None else (),
+            profiles=meta.texts("profile") if meta is not None and "profile" in meta.value else (),
             sent_at=sent,
         )
+    header = headers[0]
     response = header.child("response")
     return Envelope(
         control_id=header.text("id"),

@@ -74,6 +74,8 @@ def read(body: bytes, content_type: str | None = None) -> ReadResult:
     with findings where something is doubtful. A finding marked ``refusing`` is one a door must not let pass
     (an unknown status or priority). Time and memory are linear in the size of the body.
     """
+    if body[:1] == b"{":
+        return _read_json(body)
     start = body[:64].lstrip(b"\xef\xbb\xbf").lstrip()
     if not start:
         return refused(Format.FHIR, "The body is empty.")
@@ -157,13 +159,15 @@ def _signs(body: Body) -> list[str]:
     signs: list[Any] = []
     for node in body.nodes[:_LOOKED_AT]:
         value = node.value
-        if type(meta := value.get("meta")) is dict and type(profiles := meta.get("profile")) is list:
-            signs += profiles
-        if type(event := value.get("eventCoding")) is dict:
+        if "meta" in value and type(meta := value["meta"]) is dict and "profile" in meta:
+            signs += profiles if type(profiles := meta["profile"]) is list else ()
+        if "eventCoding" in value and type(event := value["eventCoding"]) is dict:
             signs.append(event.get("system"))
-        if type(numbers := value.get("identifier")) is list:
-            signs += [number.get("system") for number in numbers if type(number) is dict]
-    return [sign for sign in signs if sign and type(sign) is str]
+        if "identifier" in value and type(numbers := value["identifier"]) is list:
+            for number in numbers:
+                if type(number) is dict:
+                    signs.append(number.get("system"))
+    return [sign for sign in signs if sign and type(sign) is str] if signs else signs
 
 
 def _version(body: Body, signs: list[str]) -> str:
@@ -171,26 +175,23 @@ def _version(body: Body, signs: list[str]) -> str:
     for sign in signs:
         if "/STU3/" in sign:
             return "3.0"
-    kinds = {node.value["resourceType"] for node in body.nodes}
-    return "4.0" if STU3_ONLY.isdisjoint(kinds) else "3.0"
+    for node in body.nodes:
+        if node.value["resourceType"] in STU3_ONLY:
+            return "3.0"
+    return "4.0"
 
 
 def _message(body: Body, version: str) -> Message:
-    root = body.root.value
-    kind = str(root.get("resourceType") or "CDS Hooks")
+    kind = body.root.value.get("resourceType") or "CDS Hooks"
+    entries = len(body.nodes)
     if kind == "Bundle":
-        kind = f"Bundle/{_bundle_type(body)}"
+        kind, entries = f"Bundle/{_bundle_type(body)}", body.entries
     facts = tuple(_facts(body))
     if version == "3.0":
         detail = "this is FHIR STU3; its facts were converted to R4 words"
         body.doubts.add("fhir-stu3", body.root.path, detail)
-    return _MESSAGE(
-        type=kind,
-        entries=body.entries if root.get("resourceType") == "Bundle" else len(body.nodes),
-        envelope=messages.envelope(body, fhir_version=version),
-        facts=facts,
-        findings=body.doubts.all(),
-    )
+    envelope = messages.envelope(body, fhir_version=version)
+    return _MESSAGE(kind, None, entries, envelope, facts, body.doubts.all())
 
 
 _RESULT, _MESSAGE, _FHIR = maker_of(ReadResult), maker_of(Message), Format.FHIR
