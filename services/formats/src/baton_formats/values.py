@@ -33,8 +33,8 @@ def built_at_once(cls: type[T]) -> type[T]:
     for kept in ("__defaults__", "__annotations__", "__qualname__", "__module__", "__doc__"):
         setattr(quick, kept, getattr(written, kept))
     declared.__init__ = quick
-    _MAKERS[cls] = _maker(cls, opened, names)
-    _MAKERS[cls].__defaults__ = written.__defaults__
+    maker = _MAKERS[cls] = _maker(cls, opened, names)
+    maker.__defaults__, maker.__qualname__ = written.__defaults__, cls.__qualname__
     return cls
 
 

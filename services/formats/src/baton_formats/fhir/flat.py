@@ -104,7 +104,7 @@ def usual(
             lines += written(element, place, "return None", scope)
     arguments = ", ".join("None" if one is None else f"v{place}" for place, one in enumerate(elements))
     lines.append(f"    return _make({arguments})")
-    read: Callable[[Resource], T | None] = compiled(lines, scope)
+    read: Callable[[Resource], T | None] = compiled(lines, scope, getattr(make, "__qualname__", "a value"))
     return read
 
 
@@ -129,7 +129,10 @@ def written(
     yield f"    else: {v} = {element.empty!r}"
 
 
-def compiled(lines: list[str], scope: dict[str, Any]) -> Any:
-    """The function ``read`` of these lines. They hold nothing but what our own declarations say."""
-    exec("\n".join(lines), scope)  # noqa: S102
+def compiled(lines: list[str], scope: dict[str, Any], subject: str) -> Any:
+    """The function ``read`` of these lines. They hold nothing but what our own declarations say.
+
+    ``subject`` is what a traceback or a profile calls it by.
+    """
+    exec(compile("\n".join(lines), f"<reader of {subject}>", "exec"), scope)  # noqa: S102
     return scope["read"]

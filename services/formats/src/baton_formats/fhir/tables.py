@@ -59,7 +59,7 @@ class Table(Generic[F]):
         blank = empty.keys() - {row_.target for row_ in read}
         scope |= {f"v{places[name]}": empty[name] for name in blank}
         lines.append(f"    return _make({', '.join(f'v{place}' for place in places.values())})")
-        return compiled(lines, scope)
+        return compiled(lines, scope, self.resource)
 
     def mapping(self) -> MessageMapping:
         """The same table for the page that people read."""
