@@ -140,11 +140,11 @@ class Body:
             if kind == "Composition" and not opened:
                 opened = True
                 self._opens[id(resource.value)] = bundle
-            self._gather(resource, kind, entry.text("fullUrl"))
+            self._gather(resource, kind, entry.text("fullUrl") if "fullUrl" in entry.value else None)
 
     def _entry_resource(self, entry: Node) -> Node | None:
         value = entry.value.get("resource")
-        if isinstance(value, dict):
+        if type(value) is dict:
             return Node(value, (entry.path, "resource"), value, self)
         if isinstance(entry.value.get("resourceType"), str):
             detail = "the entry holds its resource without the key resource"
@@ -201,9 +201,10 @@ class Body:
     def follow(self, pointer: Node) -> Node | None:
         """What a Reference means, if it is in this body; a broken promise of a closed Bundle is a doubt."""
         key = id(pointer.value)
-        if key not in self._targets:
-            self._targets[key] = self._follow(pointer)
-        return self._targets[key]
+        known: Node | None = self._targets.get(key, _UNREAD)
+        if known is _UNREAD:
+            known = self._targets[key] = self._follow(pointer)
+        return known
 
     def _follow(self, pointer: Node) -> Node | None:
         reference = pointer.value.get("reference")
@@ -275,6 +276,8 @@ class Body:
 
     def _by_identifier(self, pointer: Node) -> Node | None:
         own = pointer.value.get("identifier")
+        if own is None:
+            return None
         own = own[0] if isinstance(own, list) and own else own
         key = _number_key(own)
         if key is None:
@@ -296,11 +299,11 @@ class Body:
         plain = _USUAL_POINTER(pointer.value)
         if plain is None:
             return self._odd_link(pointer)
-        reference, kind, number, display = plain
+        reference, kind, number, shown = plain
         target = self.follow(pointer)
         if target is not None:
-            return _LINK(reference, _type_of(target.value), number, display, True)
-        return _LINK(reference, kind or kind_of(reference), number, display, False if self.closed else None)
+            return _LINK(reference, _type_of(target.value), number, shown, True)
+        return _LINK(reference, kind or kind_of(reference), number, shown, False if self.closed else None)
 
     def _odd_link(self, pointer: Node) -> Link:
         reference = pointer.text("reference")
