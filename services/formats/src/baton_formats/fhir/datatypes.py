@@ -280,15 +280,20 @@ def _content(node: Node, name: str) -> bytes | None:
     if not isinstance(text, str):
         return None
     content = _decoded(text)
-    if content is None:
-        # White space inside base64 is common and harmless.
+    if content is None and text.isascii():  # white space inside base64 is common and harmless
+        content = _decoded(_without_blanks(text.encode("ascii")))
+    if content is None:  # there is rarer white space than that
         content = _decoded("".join(text.split()))
     if content is None:
         node.doubt("broken-base64", "this content is no base64 and was left out", name)
     return content
 
 
-def _decoded(text: str) -> bytes | None:
+def _without_blanks(text: bytes) -> bytes:
+    return text.replace(b"\n", b"").replace(b"\r", b"").replace(b" ", b"").replace(b"\t", b"")
+
+
+def _decoded(text: str | bytes) -> bytes | None:
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except ValueError:  # binascii.Error is one

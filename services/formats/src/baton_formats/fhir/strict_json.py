@@ -68,7 +68,10 @@ def parse(body: bytes) -> Parsed:
     mark = body.startswith(_BOM)
     if mark:
         body = body[3:]
-    value = _loaded(body)
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _refusal(body, error) from None
     again = _written_again(value, body)
     repeated = tuple(_repeated_keys(body.decode("utf-8"))) if _strings_are_missing(again, body) else ()
     return Parsed(value, mark, repeated)
@@ -142,13 +145,8 @@ def _exact_whole(text: str) -> int | Decimal:
 _EXACT = json.JSONDecoder(parse_float=Decimal, parse_int=_exact_whole)
 
 
-def _loaded(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        if _depth_exceeds(body, MAX_DEPTH):
-            raise _too_deep() from None
-        raise _malformed(body, error) from None
+def _refusal(body: bytes, error: orjson.JSONDecodeError) -> NotJson:
+    return _too_deep() if _depth_exceeds(body, MAX_DEPTH) else _malformed(body, error)
 
 
 _SMALL = 16_384
