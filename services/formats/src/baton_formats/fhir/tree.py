@@ -101,6 +101,12 @@ def all_usual(values: Any, quick: Quick[T]) -> tuple[T, ...] | None:
     """Every element of a list, None where anything is odd about any of them."""
     if type(values) is not list or len(values) > MAX_ITEMS:
         return None
+    if len(values) == 1:  # as almost always
+        only = values[0]
+        if type(only) is not dict or (len(only) == 1 and "extension" in only):
+            return None
+        alone = quick(only)
+        return None if alone is None else (alone,)
     found: list[T] = []
     for value in values:
         if type(value) is not dict or (len(value) == 1 and "extension" in value):
