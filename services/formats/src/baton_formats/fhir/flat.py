@@ -26,8 +26,8 @@ class Element:
     """How one element is read: ``read`` by the cursor, and ``odd``, the condition to leave it to the cursor.
 
     ``odd`` is source about ``{v}``, the value as it stands in the JSON, which it may replace by what the
-    element says; None if only the cursor can read it. ``empty`` is what an absent element says, ``uses`` what
-    the source names.
+    element says; None if only the cursor can read it. ``uses`` is what the source names; ``{x}`` in both is a
+    name of this element's own. ``empty`` is what an absent element says.
     """
 
     name: str
