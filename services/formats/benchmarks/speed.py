@@ -174,6 +174,12 @@ def fhir_lines(samples: Path, rounds: int) -> list[str]:
             ],
             rounds,
         )
+    every = _fhir_bodies(samples, sorted(folder.name for folder in samples.glob("fhir-*")))
+    lines += compare(
+        "FHIR, every accepted file",
+        [Contender("ours, bytes to facts", fhir.read, every), Contender("json.loads", json.loads, every)],
+        rounds,
+    )
     return lines
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from datetime import date
 from typing import Any
 
 import pytest
@@ -179,6 +181,18 @@ def test_iso_times_keep_what_was_given(text: str, iso: str) -> None:
 )
 def test_what_is_no_iso_time_keeps_its_text(text: str) -> None:
     assert parse_iso(text) == PartialTime(text=text)
+
+
+@pytest.mark.parametrize("year", ["0000", "0001", "1900", "2000", "2023", "2024"])
+def test_the_days_of_the_calendar_are_dates_and_no_others(year: str) -> None:
+    for month, day in itertools.product(range(14), range(33)):
+        text = f"{year}-{month:02}-{day:02}"
+        try:
+            exists = date.fromisoformat(text) is not None
+        except ValueError:
+            exists = False
+        for suffix in ("", "T00:00", "T23:59:60Z", "T09:00:00.125-05:00"):
+            assert parse_iso(text + suffix).iso == (text + suffix if exists else None)
 
 
 def test_a_moment_needs_an_offset() -> None:

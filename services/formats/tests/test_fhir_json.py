@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -100,6 +101,30 @@ def test_a_repeated_key_is_found_whether_escapes_are_rare_or_not(odd: str, paddi
     assert parse(f'{{{text}, "b": "1"}}'.encode()).repeated == ()
     assert refusal(f'{{{text}, "b": "1", "b": "{odd}"}}'.encode()).code == "duplicate-key"
     assert len(parse(f'{{{text}, "b": "1", "b": "1"}}'.encode()).repeated) == 1
+
+
+@pytest.mark.parametrize("indent", [None, 1, 2, 4])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+@pytest.mark.parametrize("size", [0, 20_000], ids=lambda size: f"{size} bytes of text")
+def test_a_repeated_key_is_found_however_the_text_is_laid_out(
+    indent: int | None, end: str, size: int
+) -> None:
+    text = json.dumps({"a": {"b": "x" * size, "c": [1, {}]}, "twin": 1}, indent=indent) + end
+    assert parse(text.encode()).repeated == ()
+    again = text.replace('"twin": 1', '"twin": 1, "twin": 1')
+    assert len(parse(again.encode()).repeated) == 1
+    assert refusal(text.replace('"twin": 1', '"twin": 1, "twin": 2').encode()).code == "duplicate-key"
+
+
+def test_a_small_text_nested_without_need_costs_little() -> None:
+    body = b"[\n" + b"[" * 240 + b"1," * 7_900 + b"1" + b"]" * 240 + b"\n]"
+    tracemalloc.start()
+    try:
+        assert elapsed(lambda: parse(body)) < 0.5
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+    assert refusal(b"[\n" + b"[" * 300 + b"]" * 300 + b"\n]").code == "too-deep"
 
 
 def test_many_repeated_keys_cost_no_more_than_the_first_few() -> None:

@@ -580,6 +580,21 @@ def test_a_document_brings_its_bytes_and_what_is_wrong_with_them() -> None:
     assert finding(result, "broken-base64").where == "DocumentReference.content[1].attachment.data"
 
 
+@pytest.mark.parametrize("blank", ["", "\n", "\r\n", " ", "\t", "\x0b", "\u2003", "\x1f \n"])
+def test_white_space_in_base64_is_no_damage(blank: str) -> None:
+    data = blank + f"{blank}".join(base64.b64encode(b"Dear colleague").decode()) + blank
+    result = read({"resourceType": "Binary", "contentType": "text/plain", "data": data})
+    assert fact(result, Document).attachments[0].content == b"Dear colleague"
+    assert not result.all_findings
+
+
+def test_an_id_that_no_reference_can_name_is_not_found_by_chance() -> None:
+    odd = {**ADA, "id": "ada|1"}
+    for reference in ("Patient/ada|1", "patient/ada", "Patient/ada/", "ada"):
+        result = read(bundle({**odd}, request(subject={"reference": reference})))
+        assert finding(result, "dangling-reference").where == "Bundle.entry[1].resource.subject.reference"
+
+
 def test_an_attachment_is_found_beside_it_and_never_elsewhere() -> None:
     inside = {"resourceType": "Binary", "id": "b", "contentType": "application/pdf", "data": "JVBERg=="}
     document: Json = {"resourceType": "DocumentReference", "status": "current", "content": []}

@@ -624,6 +624,12 @@ def _any_referral_into(folder: Path, data: st.DataObject) -> None:
     (folder / f"{fhir.writer.content_id(body)}.json").write_bytes(body)
 
 
+@pytest.mark.parametrize("unseen", ["\ufeff", "\u200b \u2060", " \x07 "], ids=ascii)
+def test_a_text_with_nothing_to_see_is_not_written(unseen: str) -> None:
+    written = json.loads(fhir.write([Communication(text=(unseen, "words"))], form="resource"))
+    assert [part["contentString"] for part in written["payload"]] == ["words"]
+
+
 def test_everything_we_write_is_valid_base_r4_for_hapi(validator: Path, tmp_path: Path) -> None:
     partners = [profile.name for profile in PROFILES]
     for fact in ALL:

@@ -10,7 +10,7 @@ from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
 import pytest
 
 from baton_formats import facts, findings
-from baton_formats.values import built_at_once
+from baton_formats.values import built_at_once, maker_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,27 @@ def test_every_fact_sets_every_field(cls: type) -> None:
 
     assert {name: getattr(value, name) for name in given} == given
     assert [getattr(cls(*given.values()), name) for name in given] == list(given.values())
+
+
+def test_a_maker_makes_what_the_class_makes() -> None:
+    make = maker_of(Quick)
+
+    for value in (make("a", note="b"), make("a", (), "b")):
+        assert type(value) is Quick
+        assert value == Quick("a", note="b")
+        with pytest.raises(FrozenInstanceError):
+            value.name = "c"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        make()  # type: ignore[call-arg]
+    with pytest.raises(KeyError):
+        maker_of(Plain)
+
+
+@pytest.mark.parametrize("cls", VALUES, ids=lambda cls: cls.__name__)
+def test_every_fact_can_be_made_by_position(cls: type) -> None:
+    given = [object() for _ in fields(cls)]
+
+    assert maker_of(cls)(*given) == cls(*given)
 
 
 def test_a_class_with_more_than_plain_fields_is_refused() -> None:

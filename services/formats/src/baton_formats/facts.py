@@ -103,7 +103,10 @@ class Concept:
     @property
     def code(self) -> str | None:
         """The first code given."""
-        return next((coding.code for coding in self.codings if coding.code), None)
+        for coding in self.codings:
+            if coding.code:
+                return coding.code
+        return None
 
     @property
     def label(self) -> str | None:
@@ -783,12 +786,17 @@ def _ended(period: Period | None) -> bool:
     return period is not None and period.end is not None
 
 
+_DOUBLED = {"0": 0, "1": 2, "2": 4, "3": 6, "4": 8, "5": 1, "6": 3, "7": 5, "8": 7, "9": 9}
+"""The digits of twice a digit, added up."""
+
+
 def npi_is_valid(value: str) -> bool:
     """Ten digits whose Luhn check digit holds with the prefix 80840 (45 CFR 162.406; CMS NPI standard)."""
     if len(value) != 10 or not (value.isascii() and value.isdigit()):
         return False
     total = 24  # the Luhn sum of the constant prefix 80840
-    for position, digit in enumerate(value):
-        doubled = int(digit) * (2 if position % 2 == 0 else 1)
-        total += doubled - 9 if doubled > 9 else doubled
+    for digit in value[::2]:
+        total += _DOUBLED[digit]
+    for digit in value[1::2]:
+        total += ord(digit) - 48
     return total % 10 == 0

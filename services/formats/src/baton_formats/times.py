@@ -6,16 +6,21 @@ import re
 from calendar import monthrange
 
 from baton_formats.facts import PartialTime
+from baton_formats.values import maker_of
+
+_MAKE = maker_of(PartialTime)
 
 _ISO = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)"
     r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?\s?([Zz]|[+-]\d\d:?\d\d)?)?)?)?",
     re.ASCII,
 )
-# What is written exactly as it would be kept.
+# What is written exactly as it would be kept, and surely exists: the 29th of February is looked at apart.
 _CANONICAL = re.compile(
-    r"\d{4}(?:-\d\d(?:-\d\d(?:T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,12})?)?"
-    r"(?:Z|[+-](?:0\d|1[0-3]):[0-5]\d)?)?)?)?",
+    r"(?!0000)\d{4}(?:-(?:"
+    r"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+    r"(?:T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,12})?)?(?:Z|[+-](?:0\d|1[0-3]):[0-5]\d)?)?"
+    r"|0[1-9]|1[0-2]))?",
     re.ASCII,
 )
 _HL7 = re.compile(
@@ -30,15 +35,12 @@ def parse_iso(text: str) -> PartialTime:
 
     Seconds may be missing, the offset may lack its colon; nothing is added that was not there.
     """
-    if _CANONICAL.fullmatch(text) is not None and _is_a_plain_day(text):
-        return PartialTime(text)
-    return _built(_ISO.fullmatch(text), text)
+    return canonical(text) or _built(_ISO.fullmatch(text), text)
 
 
-def _is_a_plain_day(text: str) -> bool:
-    """Whether a canonical text names a day that every month has: the quick answer for almost all of them."""
-    month, day = text[5:7] or "01", text[8:10] or "01"
-    return text[:4] != "0000" and "00" < month < "13" and "00" < day < "29"
+def canonical(text: str) -> PartialTime | None:
+    """The same for a text that is written exactly as it would be kept; None for any other."""
+    return _MAKE(text) if _CANONICAL.fullmatch(text) is not None else None
 
 
 def parse_hl7(text: str) -> PartialTime:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import MISSING, fields
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -25,24 +27,53 @@ def built_at_once(cls: type[T]) -> type[T]:
     if not plain or hasattr(cls, "__post_init__") or cls.__bases__ != (object,):
         raise TypeError(f"{cls.__name__} has more than plain fields")
     written = declared.__init__
-    quick = _constructor(cls, [one.name for one in named])
+    names = [one.name for one in named]
+    opened = type(cls.__name__, (), {"__slots__": tuple(names)})
+    quick = _constructor(cls, opened, names)
     for kept in ("__defaults__", "__annotations__", "__qualname__", "__module__", "__doc__"):
         setattr(quick, kept, getattr(written, kept))
     declared.__init__ = quick
+    maker = _MAKERS[cls] = _maker(cls, opened, names)
+    maker.__defaults__, maker.__qualname__ = written.__defaults__, cls.__qualname__
     return cls
 
 
-def _constructor(cls: type, names: list[str]) -> Any:
+def maker_of(cls: Callable[P, T]) -> Callable[P, T]:
+    """A function that builds a value just as its class does, in half the time.
+
+    For readers that make the same value again and again. Raises ``KeyError`` for a class that does not stand
+    under :func:`built_at_once`.
+    """
+    maker: Callable[P, T] = _MAKERS[cls]
+    return maker
+
+
+_MAKERS: dict[Any, Any] = {}
+
+
+def _constructor(cls: type, opened: type, names: list[str]) -> Any:
     """``__init__`` with these parameters; written as source, since only plain assignments are quick."""
-    assignments = "".join(f"    self.{name} = {name}\n" for name in names)
     source = (
         f"def __init__({', '.join(['self', *names])}):\n"
-        f"    _thaw(self, '__class__', _open)\n{assignments}    self.__class__ = _closed\n"
+        f"    _thaw(self, '__class__', _open)\n{_assignments(names)}    self.__class__ = _closed\n"
     )
-    scope: dict[str, Any] = {
-        "_thaw": object.__setattr__,
-        "_open": type(cls.__name__, (), {"__slots__": tuple(names)}),
-        "_closed": cls,
-    }
+    return _written("__init__", source, cls, opened)
+
+
+def _maker(cls: type, opened: type, names: list[str]) -> Any:
+    """The same from outside: the value is open from the start, so that it changes its class only once."""
+    source = (
+        f"def make({', '.join(names)}):\n"
+        f"    self = _open()\n{_assignments(names)}    self.__class__ = _closed\n    return self\n"
+    )
+    return _written("make", source, cls, opened)
+
+
+def _assignments(names: list[str]) -> str:
+    return "".join(f"    self.{name} = {name}\n" for name in names)
+
+
+def _written(name: str, source: str, cls: type, opened: type) -> Any:
+    scope: dict[str, Any] = {"_thaw": object.__setattr__, "_open": opened, "_closed": cls}
     exec(source, scope)  # noqa: S102  (only names of fields of our own classes)
-    return scope["__init__"]
+    return scope[name]

@@ -9,15 +9,32 @@ from typing import Any, TypeVar
 
 from baton_formats.facts import Identifier, Link
 from baton_formats.fhir.datatypes import identifier, identifiers
+from baton_formats.fhir.flat import one, text, usual
 from baton_formats.fhir.profiles import PLAIN, Profile
 from baton_formats.fhir.strict_json import ExactNumbers
 from baton_formats.fhir.tree import Doubts, Node, Path, Resource, steps_of
+from baton_formats.values import maker_of
 
 T = TypeVar("T")
 
+_LINK = maker_of(Link)
+_Pointer = tuple[str | None, str | None, Identifier | None, str | None]
+
+
+def _pointer(
+    reference: str | None, kind: str | None, number: Identifier | None, display: str | None
+) -> _Pointer:
+    return reference, kind, number, display
+
+
+_USUAL_POINTER = usual(
+    _pointer, text("reference"), text("type"), one("identifier", identifier), text("display")
+)
 _LITERAL = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/([^/|#]+)(?:/_history/[^/]+)?")
 _VERSION = re.compile(r"/_history/[^/]*$")
 _CLOSED_BUNDLES = frozenset({"message", "document", "collection"})
+
+_UNREAD: Any = object()
 
 _MAX_TWINS = 8
 """Resources of one name that are compared; more of them tell nothing new."""
@@ -28,6 +45,13 @@ MAX_RESOURCES = 20_000
 
 class Body:
     """Every resource of a body with its place, and the way from a reference to what it means."""
+
+    entries = 0
+    _nested = False
+    _roles: dict[int, list[Node]] | None = None
+    _tasks: dict[int, Node] | None = None
+    _numbered: dict[tuple[str | None, str | None, str], Node] | None = None
+    _beside: dict[tuple[str, int], list[Node]] | None = None
 
     def __init__(
         self, root: Resource, *, bare_lists: bool = False, exact: ExactNumbers | None = None
@@ -45,15 +69,10 @@ class Body:
         self._opens: dict[int, Node] = {}
         self._targets: dict[int, Node | None] = {}
         self._links: dict[int, Link] = {}
-        self._roles: dict[int, list[Node]] | None = None
-        self._tasks: dict[int, Node] | None = None
-        self._numbered: dict[tuple[str | None, str | None, str], Node] | None = None
-        self._beside: dict[tuple[str, int], list[Node]] | None = None
-        self.entries = 0
-        self._nested = False
-        self.root = Node(root, (None, _type_of(root) or "Resource"), root, self)
-        self.closed = _type_of(root) == "Bundle" and str(root.get("type")) in _CLOSED_BUNDLES
-        self._gather(self.root, None)
+        kind = _type_of(root)
+        self.root = Node(root, (None, kind or "Resource"), root, self)
+        self.closed = kind == "Bundle" and str(root.get("type")) in _CLOSED_BUNDLES
+        self._gather(self.root, kind, None)
 
     def release(self) -> None:
         """Let go of all it holds, when reading is over.
@@ -65,15 +84,17 @@ class Body:
 
     # ---- gathering -------------------------------------------------------------------------------------
 
-    def _gather(self, node: Node, full_url: str | None) -> None:
+    def _gather(self, node: Node, kind: str | None, full_url: str | None) -> None:
         if len(self.nodes) >= MAX_RESOURCES:
             self.doubts.add("too-many-resources", node.path, "the rest of this body was not looked at")
             return
-        self._register(node, full_url)
-        kind = _type_of(node.value)
-        if kind is None and node is self.root:
+        if kind is not None:
+            self._register(node, kind, full_url)
+        elif node is self.root:
             self._gather_hook(node)
-        elif kind == "Bundle":
+        else:
+            self.doubts.add("resource-without-type", node.path, "a resource does not say what it is")
+        if kind == "Bundle":
             self._gather_bundle(node)
             self._nested = self._nested or node is not self.root
         elif kind == "Parameters":
@@ -81,29 +102,30 @@ class Body:
         if "contained" in node.value:
             self._gather_contained(node)
 
-    def _register(self, node: Node, full_url: str | None) -> None:
+    def _register(self, node: Node, kind: str, full_url: str | None) -> None:
         """Make a resource findable; one that says the same as an earlier one under its name adds nothing."""
-        kind, logical = _type_of(node.value), node.value.get("id")
-        if kind is None:
-            if node is not self.root:
-                self.doubts.add("resource-without-type", node.path, "a resource does not say what it is")
+        logical = node.value.get("id")
+        if type(logical) is str and self._has_a_twin(node, f"{kind}/{logical}"):
             return
-        twins: list[Node] = []
-        if isinstance(logical, str):
-            twins = self._by_type_and_id.setdefault(f"{kind}/{logical}", [])
-            if twins and any(twin.value == node.value for twin in twins[:_MAX_TWINS]):
-                return
-            if twins and self.closed and _same_bundle(twins[-1], node):
-                self.doubts.add(
-                    "duplicate-id", (node.path, "id"), "two resources here have the same type and id"
-                )
-            twins.append(node)
         self.nodes.append(node)
         self._by_type.setdefault(kind, []).append(node)
         if full_url:
             other = self._by_url.setdefault(full_url, node)
             if other is not node and self.closed and _same_bundle(other, node):
                 self.doubts.add("duplicate-full-url", node.path, "two entries here have the same fullUrl")
+
+    def _has_a_twin(self, node: Node, name: str) -> bool:
+        """Whether a resource of this name says the same already; otherwise it is kept under its name."""
+        twins = self._by_type_and_id.get(name)
+        if twins is None:
+            self._by_type_and_id[name] = [node]
+            return False
+        if any(twin.value == node.value for twin in twins[:_MAX_TWINS]):
+            return True
+        if self.closed and _same_bundle(twins[-1], node):
+            self.doubts.add("duplicate-id", (node.path, "id"), "two resources here have the same type and id")
+        twins.append(node)
+        return False
 
     def _gather_bundle(self, bundle: Node) -> None:
         entries = bundle.children("entry")
@@ -114,14 +136,15 @@ class Body:
             resource = self._entry_resource(entry)
             if resource is None:
                 continue
-            if _type_of(resource.value) == "Composition" and not opened:
+            kind = _type_of(resource.value)
+            if kind == "Composition" and not opened:
                 opened = True
                 self._opens[id(resource.value)] = bundle
-            self._gather(resource, entry.text("fullUrl"))
+            self._gather(resource, kind, entry.text("fullUrl") if "fullUrl" in entry.value else None)
 
     def _entry_resource(self, entry: Node) -> Node | None:
         value = entry.value.get("resource")
-        if isinstance(value, dict):
+        if type(value) is dict:
             return Node(value, (entry.path, "resource"), value, self)
         if isinstance(entry.value.get("resourceType"), str):
             detail = "the entry holds its resource without the key resource"
@@ -137,7 +160,7 @@ class Body:
     def _gather_parameters(self, holder: Node) -> None:
         for parameter in holder.children("parameter") + holder.children("part"):
             if parameter.has("resource") and (resource := self._inline(parameter, "resource")) is not None:
-                self._gather(resource, None)
+                self._gather(resource, _type_of(resource.value), None)
             if "part" in parameter.value:
                 self._gather_parameters(parameter)
 
@@ -148,7 +171,7 @@ class Body:
             for member in holder.value if holder is not None else ():
                 value = holder.value[member] if holder is not None else None
                 if holder is not None and isinstance(value, dict) and "resourceType" in value:
-                    self._gather(Node(value, (holder.path, member), value, self), None)
+                    self._gather(Node(value, (holder.path, member), value, self), _type_of(value), None)
 
     def _inline(self, node: Node, name: str) -> Node | None:
         value = node.value.get(name)
@@ -178,10 +201,10 @@ class Body:
     def follow(self, pointer: Node) -> Node | None:
         """What a Reference means, if it is in this body; a broken promise of a closed Bundle is a doubt."""
         key = id(pointer.value)
-        if key in self._targets:
-            return self._targets[key]
-        found = self._targets[key] = self._follow(pointer)
-        return found
+        known: Node | None = self._targets.get(key, _UNREAD)
+        if known is _UNREAD:
+            known = self._targets[key] = self._follow(pointer)
+        return known
 
     def _follow(self, pointer: Node) -> Node | None:
         reference = pointer.value.get("reference")
@@ -227,6 +250,11 @@ class Body:
         found = self._by_url.get(reference)
         if found is not None and not self._nested:
             return found
+        steps = reference.count("/")
+        if steps < 2 and not (steps and reference in self._by_type_and_id):
+            return (
+                found  # neither an address nor a version, and nothing here has this name: the usual loose end
+            )
         match = _LITERAL.fullmatch(reference)
         if match is None:
             return found or self._by_url.get(_VERSION.sub("", reference))
@@ -248,6 +276,8 @@ class Body:
 
     def _by_identifier(self, pointer: Node) -> Node | None:
         own = pointer.value.get("identifier")
+        if own is None:
+            return None
         own = own[0] if isinstance(own, list) and own else own
         key = _number_key(own)
         if key is None:
@@ -266,6 +296,16 @@ class Body:
         return found
 
     def _link(self, pointer: Node) -> Link:
+        plain = _USUAL_POINTER(pointer.value)
+        if plain is None:
+            return self._odd_link(pointer)
+        reference, kind, number, shown = plain
+        target = self.follow(pointer)
+        if target is not None:
+            return _LINK(reference, _type_of(target.value), number, shown, True)
+        return _LINK(reference, kind or kind_of(reference), number, shown, False if self.closed else None)
+
+    def _odd_link(self, pointer: Node) -> Link:
         reference = pointer.text("reference")
         target = self.follow(pointer)
         if target is not None:
@@ -318,9 +358,10 @@ class Body:
     def once(self, what: str, node: Node, read: Callable[[Node], T]) -> T:
         """What ``read`` says of a node, asked only once per body."""
         key = (what, id(node.value))
-        if key not in self.memo:
-            self.memo[key] = read(node)
-        found: T = self.memo[key]
+        known = self.memo.get(key, _UNREAD)
+        if known is _UNREAD:
+            known = self.memo[key] = read(node)
+        found: T = known
         return found
 
     def role_of(self, practitioner: Node) -> Node | None:
@@ -374,8 +415,8 @@ def _pointers(node: Node, names: tuple[str, ...]) -> Iterator[Node]:
 
 
 def _type_of(resource: Any) -> str | None:
-    kind = resource.get("resourceType") if isinstance(resource, dict) else None
-    return kind if isinstance(kind, str) and kind else None
+    kind = resource.get("resourceType") if type(resource) is dict else None
+    return kind if type(kind) is str and kind else None
 
 
 def kind_of(reference: str | None) -> str | None:

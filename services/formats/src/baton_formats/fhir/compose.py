@@ -52,6 +52,7 @@ _TELECOM_SYSTEMS = frozenset({"phone", "fax", "email", "pager", "url", "sms", "o
 _TELECOM_USES = frozenset({"home", "work", "temp", "old", "mobile"})
 _ADDRESS_USES = frozenset({"home", "work", "temp", "old", "billing"})
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_INVISIBLE = " \t\r\n\u180e\u200b\u200c\u200d\u2060\ufeff"
 _CODE = re.compile(r"[^\s]+(?: [^\s]+)*")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
 _OID = re.compile(r"[012](\.(0|[1-9]\d*))+")
@@ -102,11 +103,11 @@ def filled(**members: Any) -> Json:
 
 
 def words(text: str | None) -> str | None:
-    """Text as FHIR allows it: no control characters, not blank."""
+    """Text as FHIR allows it: no control characters, not blank and not only joiners or marks."""
     if text is None:
         return None
     clean = _CONTROLS.sub("", text).strip()
-    return clean or None
+    return clean if clean.strip(_INVISIBLE) else None
 
 
 def all_words(texts: Iterable[str]) -> list[str]:

@@ -1,7 +1,6 @@
 """The complex data types of FHIR as plain values: Identifier, HumanName, CodeableConcept, Attachment ..."""
 
-# Identifiers, codes and contacts come by the hundred; theirs are the constructors called by position, which
-# takes half as long as by keyword.
+# Each type that comes by the hundred has a quick reader of the usual case beside the one that takes anything.
 
 from __future__ import annotations
 
@@ -22,16 +21,77 @@ from baton_formats.facts import (
     HumanName,
     Identifier,
     Note,
+    PartialTime,
     Period,
     npi_is_valid,
 )
-from baton_formats.fhir.tree import Node
+from baton_formats.fhir.flat import many, one, text, texts, time, usual
+from baton_formats.fhir.tree import Node, Resource, all_usual, usually
 from baton_formats.times import is_backwards
+from baton_formats.values import maker_of
 
 NPI_SYSTEM = "http://hl7.org/fhir/sid/us-npi"
 NPI_SYSTEMS = frozenset({NPI_SYSTEM, "urn:oid:2.16.840.1.113883.4.6", "https://npiregistry.cms.hhs.gov"})
 
 
+def _forwards(start: PartialTime | None, end: PartialTime | None) -> Period | None:
+    return None if is_backwards(start, end) else _PERIOD(start, end)
+
+
+_PERIOD = maker_of(Period)
+
+
+@usually(usual(_forwards, time("start"), time("end")))
+def period(node: Node) -> Period:
+    """Period; an end before its start is kept with a doubt."""
+    span = Period(node.time("start"), node.time("end"))
+    if is_backwards(span.start, span.end):
+        node.doubt("period-backwards", "the period ends before it starts")
+    return span
+
+
+_USUAL_CODING = usual(maker_of(Coding), text("code"), text("system"), text("display"), text("version"))
+
+
+@usually(_USUAL_CODING)
+def coding(node: Node) -> Coding:
+    """Coding as it came."""
+    return Coding(node.text("code"), node.text("system"), node.text("display"), node.text("version"))
+
+
+_CONCEPT = maker_of(Concept)
+
+
+@usually(usual(_CONCEPT, many("coding", coding), text("text"), unless="code"))
+def concept(node: Node) -> Concept:
+    """CodeableConcept; a bare Coding in its place is taken with a doubt."""
+    if "code" in node.value and "coding" not in node.value:
+        node.doubt("wrong-type", "a CodeableConcept is expected here, not a Coding")
+        return Concept(codings=(coding(node),))
+    return Concept(node.many("coding", coding), node.text("text"))
+
+
+def _plain_identifier(
+    value: str | None, system: str | None, kind: Concept | None, use: str | None, span: Period | None
+) -> Identifier | None:
+    if value is None or (system in NPI_SYSTEMS and not npi_is_valid(value)):
+        return None
+    return _IDENTIFIER(value, system, None, (kind.code or kind.text) if kind else None, use, None, span)
+
+
+_IDENTIFIER = maker_of(Identifier)
+_USUAL_IDENTIFIER = usual(
+    _plain_identifier,
+    text("value"),
+    text("system"),
+    one("type", concept),
+    text("use"),
+    one("period", period),
+    unless="assigner",
+)
+
+
+@usually(_USUAL_IDENTIFIER)
 def identifier(node: Node) -> Identifier:
     """Identifier with its namespace; an NPI with a wrong check digit is kept with a doubt."""
     value, system = node.text("value"), node.text("system")
@@ -41,7 +101,7 @@ def identifier(node: Node) -> Identifier:
         node.doubt(
             "npi-check-digit", "the check digit of this NPI does not hold; it identifies nobody", "value"
         )
-    assigner = node.child("assigner")
+    assigner = node.child("assigner") if "assigner" in node.value else None
     return Identifier(
         value,
         system,
@@ -90,24 +150,30 @@ def npi_of(identifiers: tuple[Identifier, ...]) -> str | None:
     return None
 
 
-def coding(node: Node) -> Coding:
-    """Coding as it came."""
-    return Coding(node.text("code"), node.text("system"), node.text("display"), node.text("version"))
+def _usual_coding_as_concept(value: Resource) -> Concept | None:
+    held = _USUAL_CODING(value)
+    return None if held is None else _CONCEPT((held,))
 
 
-def concept(node: Node) -> Concept:
-    """CodeableConcept; a bare Coding in its place is taken with a doubt."""
-    if "code" in node.value and "coding" not in node.value:
-        node.doubt("wrong-type", "a CodeableConcept is expected here, not a Coding")
-        return Concept(codings=(coding(node),))
-    return Concept(node.many("coding", coding), node.text("text"))
-
-
+@usually(_usual_coding_as_concept)
 def coding_as_concept(node: Node) -> Concept:
     """A Coding where facts hold a concept."""
     return Concept(codings=(coding(node),))
 
 
+@usually(
+    usual(
+        maker_of(HumanName),
+        text("family"),
+        texts("given"),
+        texts("prefix"),
+        texts("suffix"),
+        text("use"),
+        text("text"),
+        None,
+        one("period", period),
+    )
+)
 def human_name(node: Node) -> HumanName:
     """HumanName; STU2's list of family names is joined with a doubt."""
     return HumanName(
@@ -121,6 +187,7 @@ def human_name(node: Node) -> HumanName:
     )
 
 
+@usually(usual(maker_of(ContactPoint), text("system"), text("value"), text("use"), one("period", period)))
 def contact_point(node: Node) -> ContactPoint:
     """ContactPoint as it came."""
     return ContactPoint(
@@ -131,6 +198,20 @@ def contact_point(node: Node) -> ContactPoint:
     )
 
 
+@usually(
+    usual(
+        maker_of(Address),
+        texts("line"),
+        text("city"),
+        text("district"),
+        text("state"),
+        text("postalCode"),
+        text("country"),
+        text("use"),
+        text("text"),
+        one("period", period),
+    )
+)
 def address(node: Node) -> Address:
     """Address as it came."""
     return Address(
@@ -144,14 +225,6 @@ def address(node: Node) -> Address:
         text=node.text("text"),
         period=node.one("period", period) if "period" in node.value else None,
     )
-
-
-def period(node: Node) -> Period:
-    """Period; an end before its start is kept with a doubt."""
-    span = Period(node.time("start"), node.time("end"))
-    if is_backwards(span.start, span.end):
-        node.doubt("period-backwards", "the period ends before it starts")
-    return span
 
 
 def annotation(node: Node) -> Note:
@@ -207,15 +280,20 @@ def _content(node: Node, name: str) -> bytes | None:
     if not isinstance(text, str):
         return None
     content = _decoded(text)
-    if content is None:
-        # White space inside base64 is common and harmless.
+    if content is None and text.isascii():  # white space inside base64 is common and harmless
+        content = _decoded(_without_blanks(text.encode("ascii")))
+    if content is None:  # there is rarer white space than that
         content = _decoded("".join(text.split()))
     if content is None:
         node.doubt("broken-base64", "this content is no base64 and was left out", name)
     return content
 
 
-def _decoded(text: str) -> bytes | None:
+def _without_blanks(text: bytes) -> bytes:
+    return text.replace(b"\n", b"").replace(b"\r", b"").replace(b" ", b"").replace(b"\t", b"")
+
+
+def _decoded(text: str | bytes) -> bytes | None:
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except ValueError:  # binascii.Error is one
@@ -242,24 +320,37 @@ def binary(node: Node) -> Attachment:
 def extensions(node: Node) -> tuple[Extension, ...]:
     """What the sender added to a resource, and to its primitive elements (``_gender``)."""
     value = node.value
-    found = [extension(child, "") for child in node.children("extension")] if "extension" in value else []
+    found = node.many("extension", extension) if "extension" in value else ()
     if "modifierExtension" in value:
         node.doubt("modifier-extension", "an extension may change the meaning of this", "modifierExtension")
-        found += [extension(child, "") for child in node.children("modifierExtension")]
-    for name in value:
-        if name[0:1] == "_":
-            found += _sibling(node, name)
-    return tuple(found)
+        found += node.many("modifierExtension", extension)
+    if "_" in "".join(value):  # asked of all names at once: hardly any resource has one
+        for name in value:
+            if name[0:1] == "_":
+                found += _sibling(node, name)
+    return found
 
 
-def _sibling(node: Node, name: str) -> list[Extension]:
+def _sibling(node: Node, name: str) -> tuple[Extension, ...]:
     value = node.value[name]
     if not isinstance(value, dict):
-        return []
+        return ()
     beside = Node(value, (node.path, name), node.resource, node.body)
-    return [extension(child, name[1:]) for child in beside.children("extension")]
+    return tuple([extension(child, name[1:]) for child in beside.children("extension")])
 
 
+def _usual_extension(value: Resource) -> Extension | None:
+    url = value.get("url")
+    if type(url) is not str or not url or url.isspace():
+        return None
+    inner = all_usual(value["extension"], _usual_extension) if "extension" in value else ()
+    return None if inner is None else _EXTENSION(url, "", *_extension_value(value), inner)
+
+
+_EXTENSION = maker_of(Extension)
+
+
+@usually(_usual_extension)
 def extension(node: Node, element: str = "") -> Extension:
     """One extension with whatever type its value has."""
     kind, value = _extension_value(node.value)

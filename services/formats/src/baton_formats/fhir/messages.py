@@ -6,11 +6,16 @@ from baton_formats.facts import Acknowledgement, Attachment, Communication, Iden
 from baton_formats.fhir import bindings
 from baton_formats.fhir.body import Body
 from baton_formats.fhir.datatypes import annotation, attachment, concept, extensions, identifier, identifiers
+from baton_formats.fhir.flat import usual
 from baton_formats.fhir.people import link, party, subject
 from baton_formats.fhir.requests import event_of
-from baton_formats.fhir.tables import Table, code, many, one, row, text, time, version
-from baton_formats.fhir.tree import Node
+from baton_formats.fhir.tables import Table, code, many, one, row, text, texts, time, version
+from baton_formats.fhir.tree import Node, one_usual
 from baton_formats.findings import Endpoint, Envelope
+from baton_formats.values import maker_of
+
+_ENVELOPE = maker_of(Envelope)
+_USUAL_PROFILES = usual(lambda profiles: profiles, texts("profile"))
 
 # ---- MessageHeader -----------------------------------------------------------------------------------------
 
@@ -19,17 +24,18 @@ def envelope(body: Body, *, fhir_version: str) -> Envelope:
     """What the body says about itself. A Bundle id is no key: partners reuse it."""
     root = body.root
     headers = body.of_type("MessageHeader")
-    header = headers[0] if headers else None
-    meta = root.child("meta")
+    profiles = one_usual(root.value["meta"], _USUAL_PROFILES) if "meta" in root.value else ()
+    meta = root.child("meta") if profiles is None else None
     sent = root.time("timestamp") if root.value.get("resourceType") == "Bundle" else None
-    if header is None:
-        return Envelope(
+    if not headers:
+        return _ENVELOPE(
             control_id=root.text("id") if isinstance(root.value.get("id"), str) else None,
             version=fhir_version,
             profile=body.profile.name,
-            profiles=meta.texts("profile") if meta is not None else (),
+            profiles=profiles or (meta.texts("profile") if meta is not None else ()),
             sent_at=sent,
         )
+    header = headers[0]
     response = header.child("response")
     return Envelope(
         control_id=header.text("id"),

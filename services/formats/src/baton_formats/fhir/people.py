@@ -34,8 +34,13 @@ from baton_formats.fhir.datatypes import (
 )
 from baton_formats.fhir.tables import Read, Table, code, flag, many, one, row, text, time, version
 from baton_formats.fhir.tree import Node
+from baton_formats.values import maker_of
 
 F = TypeVar("F")
+
+_HUMAN_NAME, _PARTY = maker_of(HumanName), maker_of(Party)
+_PATIENT, _PRACTITIONER = maker_of(Patient), maker_of(Practitioner)
+_NOBODY = Party()
 
 _SOURCE = "FHIR R4 4.0.1"
 
@@ -253,12 +258,8 @@ def location(node: Node) -> Location:
 
 
 def _once(node: Node, table: Table[F]) -> F:
-    key = (table.resource, id(node.value))
-    memo = node.body.memo
-    if key not in memo:
-        memo[key] = table.read(node)
-    found: F = memo[key]
-    return found
+    body: Body = node.body
+    return body.once(table.resource, node, table.read)
 
 
 def merge(node: Node) -> PatientChange | None:
@@ -288,14 +289,16 @@ def _chart(pointer: Node) -> Patient:
 
 def subject(node: Node, *names: str) -> tuple[Patient | None, Link | None]:
     """The patient a resource is about: resolved, by number or name only, or the lone Patient of the body."""
-    pointer = next((child for name in names if (child := node.child(name)) is not None), None)
-    if pointer is None:
-        return None, None
-    key = ("subject", id(pointer.value))
-    if key not in node.body.memo:
-        node.body.memo[key] = _subject(pointer)
-    found: tuple[Patient | None, Link | None] = node.body.memo[key]
-    return found
+    for name in names:
+        held = node.value.get(name)
+        if held is None:
+            continue
+        known: tuple[Patient | None, Link | None] | None = node.body.memo.get(("subject", id(held)))
+        if known is None and (pointer := node.child(name)) is not None:
+            known = node.body.once("subject", pointer, _subject)
+        if known is not None:
+            return known
+    return None, None
 
 
 def _subject(pointer: Node) -> tuple[Patient | None, Link | None]:
@@ -318,9 +321,9 @@ def _stand_in_patient(how: Link) -> Patient | None:
         return None
     if how.identifier is None and how.display is None:
         return None
-    return Patient(
+    return _PATIENT(
         identifiers=(how.identifier,) if how.identifier else (),
-        names=(HumanName(text=how.display),) if how.display else (),
+        names=(_HUMAN_NAME(text=how.display),) if how.display else (),
     )
 
 
@@ -332,12 +335,18 @@ def party(pointer: Node) -> Party:
     if target is None:
         return _absent_party(how, kind)
     read = _PARTIES.get(str(kind))
-    known = body.once("party", target, read) if read is not None else Party()
-    return replace(
-        known,
-        identifiers=known.identifiers or ((how.identifier,) if how.identifier else ()),
-        link=how,
-        display=how.display or known.display,
+    known = body.once("party", target, read) if read is not None else _NOBODY
+    return _PARTY(
+        known.practitioner,
+        known.organization,
+        known.role,
+        known.reference,
+        known.telecom,
+        known.specialties,
+        known.identifiers or ((how.identifier,) if how.identifier else ()),
+        known.location,
+        how,
+        how.display or known.display,
     )
 
 
@@ -357,21 +366,20 @@ def _absent_party(how: Link, kind: str | None) -> Party:
     numbers: tuple[Identifier, ...] = (how.identifier,) if how.identifier else ()
     kind = kind or (NUMBERED.get(how.identifier.system or "") if how.identifier else None)
     if kind in ("Practitioner", "PractitionerRole"):
-        return Party(
-            practitioner=_stand_in_practitioner(how), identifiers=numbers, link=how, display=how.display
-        )
+        who = _stand_in_practitioner(how)
+        return _PARTY(practitioner=who, identifiers=numbers, link=how, display=how.display)
     if kind == "Organization" and (how.display or numbers):
         office = Organization(identifiers=numbers, npi=npi_of(numbers), name=how.display)
-        return Party(organization=office, identifiers=numbers, link=how, display=how.display)
-    return Party(identifiers=numbers, link=how, display=how.display)
+        return _PARTY(organization=office, identifiers=numbers, link=how, display=how.display)
+    return _PARTY(identifiers=numbers, link=how, display=how.display)
 
 
 def _stand_in_practitioner(how: Link) -> Practitioner | None:
     if how.display is None and how.identifier is None:
         return None
     numbers = (how.identifier,) if how.identifier else ()
-    names = (HumanName(text=how.display),) if how.display else ()
-    return Practitioner(identifiers=numbers, npi=npi_of(numbers), names=names)
+    names = (_HUMAN_NAME(text=how.display),) if how.display else ()
+    return _PRACTITIONER(identifiers=numbers, npi=npi_of(numbers), names=names)
 
 
 def role_party(node: Node) -> Party:

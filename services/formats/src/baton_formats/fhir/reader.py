@@ -15,6 +15,7 @@ from baton_formats.fhir.tables import code
 from baton_formats.fhir.tree import Node
 from baton_formats.fhir.xml import NotFhirXml, from_xml
 from baton_formats.findings import Finding, Format, Message, ReadResult, refused
+from baton_formats.values import maker_of
 
 READERS: dict[str, Callable[[Node], Fact | None]] = {
     "ServiceRequest": requests.referral,
@@ -73,6 +74,8 @@ def read(body: bytes, content_type: str | None = None) -> ReadResult:
     with findings where something is doubtful. A finding marked ``refusing`` is one a door must not let pass
     (an unknown status or priority). Time and memory are linear in the size of the body.
     """
+    if body[:1] == b"{":
+        return _read_json(body)
     start = body[:64].lstrip(b"\xef\xbb\xbf").lstrip()
     if not start:
         return refused(Format.FHIR, "The body is empty.")
@@ -88,7 +91,8 @@ def _read_json(body: bytes) -> ReadResult:
         where = f"line {error.line} column {error.column}" if error.line is not None else ""
         finding = Finding(error.code, where, error.detail, refusing=True)
         return refused(Format.FHIR, f"The body is no acceptable JSON: {error}.", findings=(finding,))
-    return read_value(parsed.value, findings=_oddities(parsed), exact=ExactNumbers(body))
+    findings = _oddities(parsed) if parsed.repeated or parsed.byte_order_mark else ()
+    return read_value(parsed.value, findings=findings, exact=ExactNumbers(body))
 
 
 def _oddities(parsed: Parsed) -> tuple[Finding, ...]:
@@ -130,7 +134,7 @@ def read_value(
     body.profile = profile_for(signs) if signs else PLAIN
     message = _message(body, _version(body, signs))
     body.release()
-    return ReadResult(format=Format.FHIR, messages=(message,), findings=findings)
+    return _RESULT(_FHIR, (message,), findings)
 
 
 def _no_resource(value: Any) -> str | None:
@@ -152,43 +156,45 @@ _LOOKED_AT = 40
 
 def _signs(body: Body) -> list[str]:
     """The profiles, events and namespaces that the first resources name."""
-    signs: list[str] = []
+    signs: list[Any] = []
     for node in body.nodes[:_LOOKED_AT]:
         value = node.value
-        meta, event, numbers = value.get("meta"), value.get("eventCoding"), value.get("identifier")
-        profiles = meta.get("profile") if isinstance(meta, dict) else None
-        signs.extend(profiles if isinstance(profiles, list) else ())
-        for held in (event, *(numbers if isinstance(numbers, list) else ())):
-            if isinstance(held, dict):
-                signs.append(held.get("system", ""))
-    return [sign for sign in signs if isinstance(sign, str) and sign]
+        if "meta" in value and type(meta := value["meta"]) is dict and "profile" in meta:
+            signs += profiles if type(profiles := meta["profile"]) is list else ()
+        if "eventCoding" in value and type(event := value["eventCoding"]) is dict:
+            signs.append(event.get("system"))
+        if "identifier" in value and type(numbers := value["identifier"]) is list:
+            for number in numbers:
+                if type(number) is dict:
+                    signs.append(number.get("system"))
+    return [sign for sign in signs if sign and type(sign) is str] if signs else signs
 
 
 def _version(body: Body, signs: list[str]) -> str:
     """Which release the body is written in, by what only one release has."""
-    if any("/STU3/" in sign for sign in signs):
-        return "3.0"
-    kinds = {node.value["resourceType"] for node in body.nodes}
-    return "4.0" if STU3_ONLY.isdisjoint(kinds) else "3.0"
+    for sign in signs:
+        if "/STU3/" in sign:
+            return "3.0"
+    for node in body.nodes:
+        if node.value["resourceType"] in STU3_ONLY:
+            return "3.0"
+    return "4.0"
 
 
 def _message(body: Body, version: str) -> Message:
-    root = body.root.value
-    kind = str(root.get("resourceType") or "CDS Hooks")
+    kind = body.root.value.get("resourceType") or "CDS Hooks"
+    entries = len(body.nodes)
     if kind == "Bundle":
-        kind = f"Bundle/{_bundle_type(body)}"
-    facts = _facts(body)
+        kind, entries = f"Bundle/{_bundle_type(body)}", body.entries
+    facts = tuple(_facts(body))
     if version == "3.0":
         detail = "this is FHIR STU3; its facts were converted to R4 words"
         body.doubts.add("fhir-stu3", body.root.path, detail)
-    return Message(
-        type=kind,
-        entries=body.entries if root.get("resourceType") == "Bundle" else len(body.nodes),
-        envelope=messages.envelope(body, fhir_version=version),
-        facts=facts,
-        findings=body.doubts.all(),
-    )
+    envelope = messages.envelope(body, fhir_version=version)
+    return _MESSAGE(kind, None, entries, envelope, facts, body.doubts.all())
 
+
+_RESULT, _MESSAGE, _FHIR = maker_of(ReadResult), maker_of(Message), Format.FHIR
 
 _BUNDLE_TYPE = code("type", bindings.BUNDLE_TYPE, required=True)
 
@@ -197,22 +203,22 @@ def _bundle_type(body: Body) -> str:
     return _BUNDLE_TYPE(body.root) or "unknown"
 
 
-def _facts(body: Body) -> tuple[Fact, ...]:
+def _facts(body: Body) -> list[Fact]:
     found: list[Fact] = []
     for node in body.nodes:
-        read_one = READERS.get(str(node.value.get("resourceType")))
-        fact = read_one(node) if read_one is not None else None
+        value = node.value
+        kind = value["resourceType"]
+        fact = READERS[kind](node) if kind in READERS else None
         if fact is not None:
             found.append(fact)
-        change = people.merge(node) if isinstance(fact, Patient) and "link" in node.value else None
-        if change is not None:
-            found.append(change)
+            if "link" in value and isinstance(fact, Patient) and (change := people.merge(node)) is not None:
+                found.append(change)
     if body.root.value.get("resourceType") == "Binary":
         found.append(documents.lone_binary(body.root))
     results = documents.loose_results(body)
     if results is not None:
         found.append(results)
-    return tuple(found)
+    return found
 
 
 __all__ = ["MAPPINGS", "READERS", "read", "read_value"]

@@ -515,14 +515,17 @@ _STU3_STATUS = {
 }
 
 
+_STU3_CODE = code("status", frozenset(_STU3_STATUS), protects=True, required=True)
+_PRIORITY = code("priority", bindings.PRIORITY, protects=True)
+
+
 def extension_named(node: Node, url: str) -> Node | None:
     """The first extension with this url."""
     return next((child for child in node.children("extension") if child.value.get("url") == url), None)
 
 
 def _stu3_status(node: Node) -> str | None:
-    value = code("status", frozenset(_STU3_STATUS), protects=True, required=True)(node)
-    return _STU3_STATUS.get(value or "")
+    return _STU3_STATUS.get(_STU3_CODE(node) or "")
 
 
 def _ers_state_part(name: str) -> Read:
@@ -540,7 +543,7 @@ def _stu3_priority_code(node: Node) -> Concept | None:
 
 
 def _stu3_priority(node: Node) -> str | None:
-    plain = code("priority", bindings.PRIORITY, protects=True)(node)
+    plain: str | None = _PRIORITY(node)
     if plain is not None:
         return plain
     sent = _stu3_priority_code(node)

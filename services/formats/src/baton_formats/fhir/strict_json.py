@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from baton_formats.values import built_at_once
+
 MAX_DEPTH = 250
 """Levels of arrays and objects. Real Bundles stay below 20; what is deeper is made to hurt."""
 
@@ -22,7 +24,7 @@ _KEPT = b'"[]{}:,0123456789.eE+-'
 _DROPPED = bytes(set(range(256)) - set(_KEPT))
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
-_HIDDEN_QUOTE = re.compile(rb"\\u00(?:22|5[cC])")
+_HIDDEN_QUOTE = re.compile(rb"\\u0022")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+', re.DOTALL)
 
 
@@ -42,6 +44,7 @@ class NotJson(ValueError):
         self.column = column
 
 
+@built_at_once
 @dataclass(frozen=True, slots=True)
 class Parsed:
     """A JSON value with what was odd about its text.
@@ -65,10 +68,13 @@ def parse(body: bytes) -> Parsed:
     mark = body.startswith(_BOM)
     if mark:
         body = body[3:]
-    value = _loaded(body)
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _refusal(body, error) from None
     again = _written_again(value, body)
     repeated = tuple(_repeated_keys(body.decode("utf-8"))) if _strings_are_missing(again, body) else ()
-    return Parsed(value, byte_order_mark=mark, repeated=repeated)
+    return Parsed(value, mark, repeated)
 
 
 def exact(body: bytes) -> Any:
@@ -101,12 +107,13 @@ class ExactNumbers:
     by its ``fullUrl``, otherwise the whole text is.
     """
 
+    _text: str | None = None
+    _whole: Any = None
+    _offsets: dict[str, int | None]
+    _read: dict[str, Any]
+
     def __init__(self, body: bytes) -> None:
-        self._body = body
-        self._text: str | None = None
-        self._offsets: dict[str, int | None] = {}
-        self._read: dict[str, Any] = {}
-        self._whole: Any = None
+        self._body = body  # all else is made when the first number is asked for
 
     def whole(self) -> Any:
         """The value of the whole text."""
@@ -117,7 +124,7 @@ class ExactNumbers:
     def resource(self, full_url: str, like: Mapping[str, Any]) -> Any:
         """The resource of the entry with this ``fullUrl``, if it is surely ``like``; else None."""
         if self._text is None:
-            self._text = _text_of(self._body)
+            self._text, self._offsets, self._read = _text_of(self._body), {}, {}
             for entry in _entries(self._text):
                 known = entry.group(1) in self._offsets
                 self._offsets[entry.group(1)] = None if known else entry.end()
@@ -138,17 +145,19 @@ def _exact_whole(text: str) -> int | Decimal:
 _EXACT = json.JSONDecoder(parse_float=Decimal, parse_int=_exact_whole)
 
 
-def _loaded(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        if _depth_exceeds(body, MAX_DEPTH):
-            raise _too_deep() from None
-        raise _malformed(body, error) from None
+def _refusal(body: bytes, error: orjson.JSONDecodeError) -> NotJson:
+    return _too_deep() if _depth_exceeds(body, MAX_DEPTH) else _malformed(body, error)
+
+
+_SMALL = 16_384
+"""Bytes up to which a text may be written again in lines: with hostile nesting that is 250 times as long."""
 
 
 def _written_again(value: Any, body: bytes) -> bytes:
+    """The value as the same text, if its sender wrote it as most programs do: compact, or in lines of two."""
     try:
+        if body[1:2] == b"\n" and len(body) < _SMALL:
+            return orjson.dumps(value, option=orjson.OPT_INDENT_2)
         return orjson.dumps(value)
     except orjson.JSONEncodeError:
         raise _too_deep() from None
@@ -161,31 +170,28 @@ def _too_deep() -> NotJson:
 def _strings_are_missing(again: bytes, body: bytes) -> bool:
     """Whether fewer strings came out than went in: of two equal keys only one survives parsing.
 
-    Quotes and backslashes inside strings are written one way only, unless as ``\\u0022`` and ``\\u005c``, so
-    equal numbers of quotes mean that no key is gone. Where they are written so, colons are counted instead.
+    A text that comes out as it went in lacks nothing. In any other a string takes as many quotes as it
+    contains and two more, on the way in as on the way out, so equal numbers of quotes mean that no key is
+    gone. Only ``\\u0022`` is a quote that does not look like one; where it may stand, colons are counted.
     """
-    if _escaped(body, b"u00") and _HIDDEN_QUOTE.search(body):
+    if again == body or (len(body) < _SMALL and again == body.rstrip()):
+        return False
+    if _may_hide_quotes(body):
         return _outside_strings(again).count(b":") != _outside_strings(body).count(b":")
-    return _quotes(again) != _quotes(body)
+    return again.count(b'"') != body.count(b'"')
 
 
-def _quotes(text: bytes) -> int:
-    return text.count(b'"') - _escaped(text, b'"')
+_RARE = 1024
+"""Bytes for each backslash from which on going from one to the next is quicker than a search."""
 
 
-_RARE = 256
-"""Bytes for each backslash from which on looking at every one is quicker than searching for pairs."""
-
-
-def _escaped(text: bytes, what: bytes) -> int:
-    """How many backslashes stand before this."""
-    found, place = 0, -1
-    for _ in range(len(text) // _RARE):
-        place = text.find(b"\\", place + 1)
-        if place < 0:
-            return found
-        found += text.startswith(what, place + 1)
-    return text.count(b"\\" + what)
+def _may_hide_quotes(body: bytes) -> bool:
+    place = body.find(b"\\")
+    for _ in range(len(body) // _RARE):
+        if place < 0 or body.startswith(b"u0022", place + 1):
+            break
+        place = body.find(b"\\", place + 1)
+    return place >= 0 and _HIDDEN_QUOTE.search(body, place) is not None
 
 
 def _outside_strings(body: bytes) -> bytes:

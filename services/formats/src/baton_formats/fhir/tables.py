@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
 from baton_formats.declaration import FieldMapping, MessageMapping
 from baton_formats.fhir.elements import COMMON, ELEMENTS
+from baton_formats.fhir.flat import Element, Read, compiled, flag, many, one, text, texts, time, written
 from baton_formats.fhir.tree import Node
 from baton_formats.findings import Format
+from baton_formats.values import maker_of
 
 F = TypeVar("F")
-Read = Callable[[Node], Any]
 
 
 class Table(Generic[F]):
@@ -37,23 +38,28 @@ class Table(Generic[F]):
         self._notes = notes
         known = ELEMENTS.get(resource.split(" ")[0].rstrip(","))
         self._known = COMMON | known if known is not None else None
-        declared: Any = fact  # a fact is a dataclass, which its type variable cannot say
-        self._blank = [one.default for one in fields(declared)]
-        places = {one.name: place for place, one in enumerate(fields(declared))}
-        self._runs = tuple(
-            _run(places[row.target], row.read, row.elements) for row in rows if row.read is not None
-        )
+        self.read: Callable[[Node], F] = self._flat()
 
-    def read(self, node: Node) -> F:
-        """The fact, with doubts noted on the way. Never raises for content."""
-        value = node.value
-        values = self._blank.copy()  # by position: half the cost of keywords, with so many fields
-        for place, read, usual, others in self._runs:
-            if usual is None or usual in value or (others and not others.isdisjoint(value)):
-                values[place] = read(node)
-        if self._known is not None and not self._known.issuperset(value):
-            _look_for_strangers(node, self._known)
-        return self.fact(*values)
+    def _flat(self) -> Any:
+        """The reader of all rows, one after the other, as one function.
+
+        Never raises for content; doubts are noted on the way, in the order of the rows.
+        """
+        declared: Any = self.fact  # a fact is a dataclass, which its type variable cannot say
+        empty = {field_.name: field_.default for field_ in fields(declared)}
+        places = {name: place for place, name in enumerate(empty)}
+        scope: dict[str, Any] = {"_make": maker_of(self.fact), "_known": self._known}
+        scope["_strangers"] = _look_for_strangers
+        lines = ["def read(node):", "    value = node.value"]
+        read = [row_ for row_ in self.rows if row_.read is not None]
+        for row_ in read:
+            lines += _lines(row_, places[row_.target], empty[row_.target], scope)
+        if self._known is not None:
+            lines.append("    if not _known.issuperset(value): _strangers(node, _known)")
+        blank = empty.keys() - {row_.target for row_ in read}
+        scope |= {f"v{places[name]}": empty[name] for name in blank}
+        lines.append(f"    return _make({', '.join(f'v{place}' for place in places.values())})")
+        return compiled(lines, scope, self.resource)
 
     def mapping(self) -> MessageMapping:
         """The same table for the page that people read."""
@@ -80,12 +86,23 @@ class Row(FieldMapping):
     elements: frozenset[str] | None = field(default=None, compare=False, repr=False)
 
 
-def _run(
-    place: int, read: Read, elements: frozenset[str] | None
-) -> tuple[int, Read, str | None, frozenset[str]]:
-    """A row as the reader runs it; most need one element, and asking for one is quicker than for a set."""
-    usual, *others = sorted(elements) if elements is not None else [None]
-    return place, read, usual, frozenset(filter(None, others))
+def _lines(row_: Row, place: int, empty: object, scope: dict[str, Any]) -> Iterator[str]:
+    """The lines that set ``v<place>``: written out if the row reads one element that may be as usual."""
+    v, r, read = f"v{place}", f"r{place}", row_.read
+    scope[r] = read.read if isinstance(read, Element) else read
+    if isinstance(read, Element) and read.odd is not None and read.empty == empty and _is_all(read, row_):
+        yield from written(read, place, f"{v} = {r}(node)", scope, always=row_.elements is None)
+    elif row_.elements is None:
+        yield f"    {v} = {r}(node)"
+    else:
+        scope[f"e{place}"] = empty
+        present = " or ".join(f"{name!r} in value" for name in sorted(row_.elements))
+        yield f"    {v} = {r}(node) if {present} else e{place}"
+
+
+def _is_all(read: Element, row_: Row) -> bool:
+    """Whether a row depends on nothing but the one element."""
+    return row_.elements is None or row_.elements == frozenset({read.name})
 
 
 def row(
@@ -111,44 +128,15 @@ def row(
     return Row(target, meaning, path, also, findings, read, elements)
 
 
-def text(name: str) -> Read:
-    """A reader of one string element."""
-    return lambda node: node.text(name)
-
-
-def texts(name: str) -> Read:
-    """A reader of a list of strings."""
-    return lambda node: node.texts(name)
-
-
-def time(name: str) -> Read:
-    """A reader of a date or time."""
-    return lambda node: node.time(name)
-
-
-def flag(name: str) -> Read:
-    """A reader of a boolean."""
-    return lambda node: node.flag(name)
-
-
-def one(name: str, read: Read) -> Read:
-    """A reader of one complex element."""
-    return lambda node: node.one(name, read)
-
-
-def many(name: str, read: Read) -> Read:
-    """A reader of a list of complex elements."""
-    return lambda node: node.many(name, read)
-
-
 def version(node: Node) -> str | None:
     """The version the sending server gave the resource."""
+    meta = node.value.get("meta")
+    if type(meta) is dict and "versionId" not in meta:
+        return None
     return node.one("meta", lambda meta: meta.text("versionId"))
 
 
-def code(
-    name: str, allowed: frozenset[str], *, protects: bool = False, required: bool = False
-) -> Callable[[Node], str | None]:
+def code(name: str, allowed: frozenset[str], *, protects: bool = False, required: bool = False) -> Element:
     """A reader of a code from a required binding.
 
     A code outside of it is a doubt, and the field stays empty; ``protects`` marks the doubt as refusing, for
@@ -169,8 +157,25 @@ def code(
         node.doubt("unknown-code", detail, name, refusing=protects)
         return None
 
-    return read
+    return Element(name, read, "type({v}) is not str or {v} not in {x}", None, {"{x}": allowed})
 
 
 def _squashed(code_: str) -> str:
     return code_.replace("-", "").replace("_", "").replace(" ", "").lower()
+
+
+__all__ = [
+    "Element",
+    "Read",
+    "Row",
+    "Table",
+    "code",
+    "flag",
+    "many",
+    "one",
+    "row",
+    "text",
+    "texts",
+    "time",
+    "version",
+]

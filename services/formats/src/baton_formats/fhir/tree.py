@@ -10,6 +10,7 @@ from baton_formats.findings import Finding
 from baton_formats.times import parse_iso
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Callable[..., Any])
 
 Path = tuple[Any, str | int] | None
 """A place as a chain of steps, cheap to extend and only rendered when there is something to say."""
@@ -63,6 +64,58 @@ class Doubts:
     def all(self) -> tuple[Finding, ...]:
         """What was noted so far."""
         return tuple(self._findings.values())
+
+
+Quick = Callable[[Resource], T | None]
+"""A reader of plain JSON, for what is usual: None where anything is odd, and the cursor has to look."""
+
+_QUICK: dict[Any, Quick[Any]] = {}
+
+
+def usually(quick: Quick[Any]) -> Callable[[R], R]:
+    """Marks the reader of a complex type with the quick one that serves where nothing is odd.
+
+    Where the quick one gives a value, it has to be the one that the reader gives, without a doubt.
+    """
+
+    def mark(read: R) -> R:
+        _QUICK[read] = quick
+        return read
+
+    return mark
+
+
+def usual_reader(read: Callable[[Node], T]) -> Quick[T] | None:
+    """The quick reader beside this one, if it has one."""
+    return _QUICK.get(read)
+
+
+def one_usual(value: Any, quick: Quick[T]) -> T | None:
+    """One complex element, None where anything is odd about it."""
+    if type(value) is not dict or (len(value) == 1 and "extension" in value):
+        return None
+    return quick(value)
+
+
+def all_usual(values: Any, quick: Quick[T]) -> tuple[T, ...] | None:
+    """Every element of a list, None where anything is odd about any of them."""
+    if type(values) is not list or len(values) > MAX_ITEMS:
+        return None
+    if len(values) == 1:  # as almost always
+        only = values[0]
+        if type(only) is not dict or (len(only) == 1 and "extension" in only):
+            return None
+        alone = quick(only)
+        return None if alone is None else (alone,)
+    found: list[T] = []
+    for value in values:
+        if type(value) is not dict or (len(value) == 1 and "extension" in value):
+            return None
+        one = quick(value)
+        if one is None:
+            return None
+        found.append(one)
+    return tuple(found)
 
 
 class Surroundings(Protocol):
@@ -169,6 +222,12 @@ class Node:
 
     def one(self, name: str, read: Callable[[Node], T]) -> T | None:
         """One complex element through ``read``; the first of a list with a doubt."""
+        value = self.value.get(name)
+        if value is None:
+            return None
+        quick = _QUICK.get(read)
+        if quick is not None and (found := one_usual(value, quick)) is not None:
+            return found  # type: ignore[no-any-return]
         child = self.child(name)
         return None if child is None else read(child)
 
@@ -218,8 +277,9 @@ class Node:
         value = self.value.get(name)
         if value is None:
             return ()
-        if type(value) is list and len(value) == 1 and type(only := value[0]) is dict and len(only) > 1:
-            return (read(Node(only, ((self.path, name), 0), self.resource, self.body)),)  # almost always
+        quick = _QUICK.get(read)
+        if quick is not None and (found := all_usual(value, quick)) is not None:
+            return found
         return tuple([read(child) for child in self.children(name)])
 
     def _not_a_list(self, name: str) -> None:
