@@ -252,9 +252,8 @@ class Body:
             return found
         steps = reference.count("/")
         if steps < 2 and not (steps and reference in self._by_type_and_id):
-            return (
-                found  # neither an address nor a version, and nothing here has this name: the usual loose end
-            )
+            # Neither an address nor a version, and nothing here has this name: the usual loose end.
+            return found
         match = _LITERAL.fullmatch(reference)
         if match is None:
             return found or self._by_url.get(_VERSION.sub("", reference))
