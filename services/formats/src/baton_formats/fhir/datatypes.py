@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from typing import Any
 
 import orjson
+import pybase64
 
 from baton_formats.facts import (
     Address,
@@ -295,7 +295,7 @@ def _without_blanks(text: bytes) -> bytes:
 
 def _decoded(text: str | bytes) -> bytes | None:
     try:
-        return binascii.a2b_base64(text, strict_mode=True)
+        return pybase64.b64decode(text, validate=True)
     except ValueError:  # binascii.Error is one
         return None
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import re
 from dataclasses import dataclass
+
+import pybase64
 
 from baton_formats.facts import Attachment, Observation
 from baton_formats.hl7v2 import datatypes
@@ -194,8 +194,8 @@ def _starts_file(part: _Part) -> bool:
         return any(start.upper().startswith(magic.hex().upper()) for magic in _MAGIC)
     whole = len(start) - len(start) % 4
     try:
-        begin = base64.b64decode(start[:whole], validate=True)
-    except (binascii.Error, ValueError):
+        begin = pybase64.b64decode(start[:whole], validate=True)
+    except ValueError:  # binascii.Error is one
         return False
     return _magic_type(begin) is not None
 
@@ -237,8 +237,8 @@ def _bytes(data: str, encoding: str, view: View, place: str) -> bytes | None:
     if encoding not in ("BASE64", "B", ""):
         view.note("encoding-unknown", place, "the encoding of the embedded file is not in HL7 table 0299")
     try:
-        return base64.b64decode(_SPACE.sub("", data) if _SPACE.search(data) else data, validate=True)
-    except (binascii.Error, ValueError):
+        return pybase64.b64decode(_SPACE.sub("", data) if _SPACE.search(data) else data, validate=True)
+    except ValueError:  # binascii.Error is one
         view.note("base64-broken", place, "the embedded file is not valid base64")
         return None
 
