@@ -100,6 +100,7 @@ class Relay:
         self._wake = wake
         self._on_failure = on_failure
         self._epoch: int | None = None
+        self._renewed_at = 0.0
         self.published = 0
         self.failures = 0
         self.last_success = time.monotonic()
@@ -131,8 +132,11 @@ class Relay:
             await self._give_back()
 
     async def _lead_once(self) -> bool:
-        """One batch if we lead; True when there may be more."""
-        if self._epoch is None or not await self._renew():
+        """One batch if we lead; True when there may be more. Whether we still do is asked by the fetch and the
+        delete themselves, so the lease is only renewed when it has grown old.
+        """
+        aged = time.monotonic() - self._renewed_at >= RENEW_SECONDS
+        if self._epoch is None or (aged and not await self._renew()):
             self._epoch = await self._acquire()
         if self._epoch is None:
             return False
@@ -163,16 +167,17 @@ class Relay:
             await self._renew()
 
     async def _acquire(self) -> int | None:
+        self._renewed_at = time.monotonic()
         async with self._database.transaction() as session:
             rows = await session.fetch(self._statements.acquire, holder=self._holder)
         return int(rows[0]["epoch"]) if rows else None
 
     async def _renew(self) -> bool:
+        self._renewed_at = time.monotonic()
         return bool(await self._run(self._statements.renew))
 
     async def _fetch(self) -> list[Row]:
-        async with self._database.reading(None) as session:
-            return await session.fetch(self._statements.fetch, **self._lease())
+        return await self._database.look(self._statements.fetch, **self._lease())
 
     async def _run(self, statement: Statement, **parameters: Any) -> int:
         async with self._database.transaction() as session:
