@@ -132,8 +132,9 @@ class Relay:
             await self._give_back()
 
     async def _lead_once(self) -> bool:
-        """One batch if we lead; True when there may be more. Whether we still do is asked by the fetch and the
-        delete themselves, so the lease is only renewed when it has grown old.
+        """One batch if we lead; True when there may be more.
+
+        Fetch and delete ask themselves whether we still lead, so the lease is only renewed when it has aged.
         """
         aged = time.monotonic() - self._renewed_at >= RENEW_SECONDS
         if self._epoch is None or (aged and not await self._renew()):
