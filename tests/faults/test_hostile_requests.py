@@ -167,43 +167,47 @@ def _operation(method: str, path: str, body: Mapping[str, Any]) -> Operation:
     return Operation(method, path, tuple(body.get("content", {})), bool(body.get("required")))
 
 
+REFERRAL = {
+    "source": {"system": "urn:example:hostile", "id": "H-1"},
+    "priority": "routine",
+    "specialty": {"system": "http://nucc.org/provider-taxonomy", "code": "207RC0000X", "display": ""},
+    "reasons": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "I25.10", "display": ""}],
+    "reason_text": "An invented reason",
+    "question": "An invented question?",
+    "requested_disposition": "written_report",
+    "patient": {
+        "identifiers": [{"system": "urn:example:mrn", "value": "42"}],
+        "name": {"family": "Testperson", "given": ["Ada"]},
+        "birth_date": "1970-01-01",
+        "gender": "female",
+        "telecom": [{"system": "phone", "value": "+1 555 0100", "use": "mobile"}],
+        "address": {
+            "lines": ["1 Example Way"],
+            "city": "Sampleton",
+            "state": "OR",
+            "postal_code": "97000",
+        },
+    },
+    "referrer": {
+        "office": {
+            "identifiers": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "1234567893"}],
+            "name": "Invented Practice",
+            "telecom": [{"system": "email", "value": "desk@office.example"}],
+        },
+        "clinician": {"npi": "1234567893", "name": {"family": "Example", "given": ["Rita"]}},
+        "reference": "REF-1",
+    },
+    "coverage": [{"payer": {"name": "Invented Payer"}, "member_id": "M-1", "plan": "P"}],
+    "authored_at": "2026-01-02T09:00:00-05:00",
+}
+"""A referral with every field that may hold a person."""
+
+
 def good_bodies(ids: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """A body that is taken, for each operation with a body; ids of the things made so far."""
     referral = {"id": ids.get("referrals", NOBODY)}
     return {
-        "POST /v1/referrals": {
-            "source": {"system": "urn:example:hostile", "id": "H-1"},
-            "priority": "routine",
-            "specialty": {"system": "http://nucc.org/provider-taxonomy", "code": "207RC0000X", "display": ""},
-            "reasons": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "I25.10", "display": ""}],
-            "reason_text": "An invented reason",
-            "question": "An invented question?",
-            "requested_disposition": "written_report",
-            "patient": {
-                "identifiers": [{"system": "urn:example:mrn", "value": "42"}],
-                "name": {"family": "Testperson", "given": ["Ada"]},
-                "birth_date": "1970-01-01",
-                "gender": "female",
-                "telecom": [{"system": "phone", "value": "+1 555 0100", "use": "mobile"}],
-                "address": {
-                    "lines": ["1 Example Way"],
-                    "city": "Sampleton",
-                    "state": "OR",
-                    "postal_code": "97000",
-                },
-            },
-            "referrer": {
-                "office": {
-                    "identifiers": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "1234567893"}],
-                    "name": "Invented Practice",
-                    "telecom": [{"system": "email", "value": "desk@office.example"}],
-                },
-                "clinician": {"npi": "1234567893", "name": {"family": "Example", "given": ["Rita"]}},
-                "reference": "REF-1",
-            },
-            "coverage": [{"payer": {"name": "Invented Payer"}, "member_id": "M-1", "plan": "P"}],
-            "authored_at": "2026-01-02T09:00:00-05:00",
-        },
+        "POST /v1/referrals": deepcopy(REFERRAL),
         "POST /v1/referrals/search": {"family": "Testperson"},
         "POST /v1/referrals/{id}/accept": {"occurred_at": "2026-01-02T09:00:00-05:00", "text": "Well"},
         "POST /v1/referrals/{id}/decline": {"reason": "no_capacity", "text": "Full"},
