@@ -13,13 +13,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from baton_chassis.testing.servers import KafkaServer, PostgresServer, ServerUnavailable, create_database
+from baton_chassis.testing.servers import (
+    KafkaServer,
+    PostgresServer,
+    Server,
+    ServerUnavailable,
+    create_database,
+)
+
+S = TypeVar("S", bound=Server)
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -133,23 +141,19 @@ class Stand:
     @cached_property
     def postgres(self) -> PostgresServer | None:
         """A real PostgreSQL of the run's own, None (with a word of why) where there is none."""
-        try:
-            server = PostgresServer(self.place("postgres"))
-            server.start()
-        except ServerUnavailable as reason:
-            print(f"no PostgreSQL: {reason}", file=sys.stderr)
-            return None
-        self._closing.callback(server.stop)
-        return server
+        return self._started("PostgreSQL", lambda: PostgresServer(self.place("postgres")))
 
     @cached_property
     def kafka(self) -> KafkaServer | None:
         """A real Apache Kafka of the run's own, None (with a word of why) where there is none."""
+        return self._started("Kafka", lambda: KafkaServer(self.place("kafka")))
+
+    def _started(self, name: str, make: Callable[[], S]) -> S | None:
         try:
-            server = KafkaServer(self.place("kafka"))
+            server = make()
             server.start()
         except ServerUnavailable as reason:
-            print(f"no Kafka: {reason}", file=sys.stderr)
+            print(f"no {name}: {reason}", file=sys.stderr)
             return None
         self._closing.callback(server.stop)
         return server
