@@ -34,7 +34,7 @@ long: $(READY) ## the tests that take minutes: kills in a loop
 check: $(READY) ## format, lint, types, import map, dependencies, generated contracts
 	@.venv/bin/ruff format --check --quiet . && .venv/bin/ruff check --quiet .
 	@.venv/bin/mypy --no-error-summary $(addsuffix /src,$(MEMBERS))
-	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/architecture tests/faults tests/journeys tools; do .venv/bin/mypy --no-error-summary $$tests || exit 1; done
+	@for tests in $(wildcard $(addsuffix /tests,$(MEMBERS))) tests/architecture tests/faults tests/journeys tests/performance tools; do MYPYPATH=tests/performance .venv/bin/mypy --no-error-summary $$tests || exit 1; done
 	@.venv/bin/lint-imports --no-cache >/dev/null || .venv/bin/lint-imports --no-cache
 	@for member in $(MEMBERS); do (cd $$member && $(CURDIR)/.venv/bin/deptry --no-ansi src 2>&1 | grep -E "DEP00|error" ; true) ; done | (! grep .)
 	@.venv/bin/python -m baton_contracts.generate --check

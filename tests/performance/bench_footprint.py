@@ -53,10 +53,9 @@ def _fresh(table: Table, stand: Stand) -> None:
     running = start(
         ["make", "run", f"PYTHON={sys.executable}"],
         stand.place("fresh") / "output.txt",
+        {"BATON_PORT": "0", "BATON_DATA_DIR": str(stand.place("fresh") / "data")},
         patience=900,
         cwd=clone,
-        BATON_PORT="0",
-        BATON_DATA_DIR=str(stand.place("fresh") / "data"),
     )
     table.add("fresh clone to ready (git clone, make run)", f"{time.perf_counter() - started:.0f} s")
     for pid in reversed(family(running.pid)):

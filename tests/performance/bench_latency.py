@@ -85,14 +85,14 @@ def run(stand: Stand) -> Table:
     )
     with _mail_server() as (office, smtp_url):
         told = {"BATON_DEMO": "0", "BATON_SMTP_URL": smtp_url, "BATON_MAIL_FROM": "desk@practice.example"}
-        running, state = installation(stand, "embedded", **told)
+        running, state = installation(stand, "embedded", told)
         with contextlib.closing(_Stopping(running)):
             _row(table, "embedded: one process, SQLite", running, state, office, count)
         if stand.tiny or stand.postgres is None or stand.kafka is None:
             return table
         office.came.clear()
         told |= {"BATON_DATABASE_URL": str(stand.database()), "BATON_KAFKA": stand.kafka.bootstrap}
-        running, state = installation(stand, "cluster", cluster=True, **told)
+        running, state = installation(stand, "cluster", told, cluster=True)
         with contextlib.closing(_Stopping(running)):
             _row(table, "cluster: 10 processes, PostgreSQL, Kafka", running, state, office, count)
     return table

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -76,13 +76,18 @@ def environment(**told: str) -> dict[str, str]:
 
 
 def start(
-    command: list[str], output: Path, *, patience: float = 90, cwd: Path = ROOT, **told: str
+    command: list[str],
+    output: Path,
+    told: Mapping[str, str] | None = None,
+    *,
+    patience: float = 90,
+    cwd: Path = ROOT,
 ) -> Running:
-    """Start a process and wait for its READY line. Raises ``DidNotStart``."""
+    """Start a process, its environment with ``told``, and wait for its READY line. Raises ``DidNotStart``."""
     started = time.perf_counter()
     with output.open("wb") as file:
         process = subprocess.Popen(
-            command, stdout=file, stderr=subprocess.STDOUT, env=environment(**told), cwd=cwd
+            command, stdout=file, stderr=subprocess.STDOUT, env=environment(**(told or {})), cwd=cwd
         )
     while time.perf_counter() - started < patience:
         found = _READY.search(output.read_text(errors="replace"))
@@ -97,7 +102,7 @@ def start(
 
 def python(script: str, output: Path, **told: str) -> Running:
     """Start one of the modules beside this one."""
-    return start([sys.executable, str(HERE / script)], output, **told)
+    return start([sys.executable, str(HERE / script)], output, told)
 
 
 @dataclass
@@ -164,13 +169,15 @@ class Stand:
 
 
 def installation(
-    stand: Stand, name: str, *, cluster: bool = False, **told: str
+    stand: Stand, name: str, told: Mapping[str, str] | None = None, *, cluster: bool = False
 ) -> tuple[Running, dict[str, Any]]:
     """Baton as a user starts it, in a folder called ``name``, with its state file."""
     data = stand.place(name)
     module = ["baton_embedded.cluster"] if cluster else ["baton_embedded", "up"]
-    settings = {"BATON_DATA_DIR": str(data), "BATON_PORT": "0", "BATON_OUTBOUND_ALLOW": "127.0.0.1"} | told
-    running = start([sys.executable, "-m", *module], data / "output.txt", patience=240, **settings)
+    settings = {"BATON_DATA_DIR": str(data), "BATON_PORT": "0", "BATON_OUTBOUND_ALLOW": "127.0.0.1"} | dict(
+        told or {}
+    )
+    running = start([sys.executable, "-m", *module], data / "output.txt", settings, patience=240)
     state: dict[str, Any] = json.loads((data / "run.json").read_text())
     return running, state
 

@@ -7,6 +7,7 @@ import itertools
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def _requests(body: bytes = b'{"a":1}') -> itertools.repeat[bytes]:
 
 
 @pytest.fixture
-def stand() -> Stand:
+def stand() -> Iterator[Stand]:
     with Stand.up(quick=True, tiny=True) as made:
         yield made
 

@@ -173,8 +173,8 @@ class Referral(SQLModel, table=True):
     source_value: str
     state: str = "received"
     stage: str = "received"
-    received_at: datetime = Field(default_factory=now, sa_type=Moment)  # type: ignore[call-overload]
-    updated_at: datetime = Field(default_factory=now, sa_type=Moment)  # type: ignore[call-overload]
+    received_at: datetime = Field(default_factory=now, sa_type=Moment)
+    updated_at: datetime = Field(default_factory=now, sa_type=Moment)
     content: bytes = Field(sa_type=LargeBinary)
 
 
@@ -211,7 +211,7 @@ class Journal(SQLModel, table=True):
     type: str
     key: str = Field(index=True)
     body: bytes
-    recorded_at: datetime = Field(default_factory=now, sa_type=Moment)  # type: ignore[call-overload]
+    recorded_at: datetime = Field(default_factory=now, sa_type=Moment)
 
 
 class Outbox(SQLModel, table=True):
@@ -226,7 +226,7 @@ class Outbox(SQLModel, table=True):
 class Audit(SQLModel, table=True):
     number: int | None = Field(default=None, primary_key=True)
     practice_id: str
-    at: datetime = Field(default_factory=now, sa_type=Moment)  # type: ignore[call-overload]
+    at: datetime = Field(default_factory=now, sa_type=Moment)
     actor: str
     action: str
     target: str = Field(index=True)
@@ -238,7 +238,7 @@ class Idempotency(SQLModel, table=True):
     key: str = Field(primary_key=True)
     fingerprint: bytes
     reply: bytes
-    recorded_at: datetime = Field(default_factory=now, sa_type=Moment)  # type: ignore[call-overload]
+    recorded_at: datetime = Field(default_factory=now, sa_type=Moment)
 
 
 def engine_of(url: str) -> Any:
