@@ -219,9 +219,10 @@ def _section(content: str) -> str:
 
 
 def document_shapes(size: int) -> dict[str, bytes]:
-    """Documents of about so many bytes: entries, a long table, many sections, an embedded PDF, words."""
+    """Documents of about so many bytes: entries, a long table, sections, embedded files, words."""
     noise = zlib.compress(bytes(range(256)) * 64)
     pdf = base64.b64encode((b"%PDF-1.4 " + noise * (size // len(noise) + 1))[: size * 3 // 4]).decode()
+    words = "words of a sample " * (size // 18)
     table = f"<table><tbody>{_ROW * (size // len(_ROW))}</tbody></table>"
     section = _section(f"<title>Sample</title><text>{_ROW * 20}</text>{_ENTRY * 20}")
     bodies = {
@@ -231,7 +232,13 @@ def document_shapes(size: int) -> dict[str, bytes]:
         "one long table": _SECTIONS.format(_section(f"<text>{table}</text>")),
         "sections with text and entries": _SECTIONS.format(section * (size // len(section))),
         "embedded PDF": f"<nonXMLBody>{_PDF.format(pdf)}</nonXMLBody>",
-        "words": _SECTIONS.format(_section(f"<text>{'words of a sample ' * (size // 18)}</text>")),
+        "words": _SECTIONS.format(_section(f"<text>{words}</text>")),
+        "words and an emoji": _SECTIONS.format(_section(f"<text>{words}\U0001f600</text>")),
+        "a reason in a CDATA section": _SECTIONS.format(
+            _section(f'<code code="42349-1"/><text><![CDATA[\U0001f600{words}]]></text>')
+        ),
+        "tiny sections": _SECTIONS.format(_section("<title>a</title>") * (size // 60)),
+        "embedded text": f'<nonXMLBody><text mediaType="text/plain">\U0001f600{words}</text></nonXMLBody>',
     }
     return {name: _CLINICAL.format(body=body).encode() for name, body in bodies.items()}
 

@@ -10,7 +10,7 @@ from typing import Final
 from baton_formats import ccda, fhir, hl7v2, xdm
 from baton_formats.findings import Outcome, ReadResult
 from baton_formats.hl7v2 import mllp
-from baton_formats.rendering import to_plain
+from baton_formats.rendering import members, to_json
 
 
 class Broken(AssertionError):
@@ -41,7 +41,7 @@ def _sound(result: ReadResult) -> None:
     for finding in result.all_findings:
         if not (finding.code and finding.detail):
             raise Broken("a finding without code or words")
-    json.dumps([to_plain(message) for message in result.messages], ensure_ascii=False).encode()
+    json.loads(b"".join(to_json(members(result))))
 
 
 def read_hl7v2(body: bytes) -> None:

@@ -91,4 +91,4 @@ def test_words_of_a_narrative_are_kept_in_order(clinical_document: Make, text: s
     found = next(fact for fact in read(clinical_document(body=body)).facts if isinstance(fact, Document))
     marks = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
     words = "".join(mark for mark in text if mark not in marks).split()
-    assert (found.sections[0].text or "").split() == words
+    assert str(found.sections[0].text or "").split() == words

@@ -3,10 +3,13 @@
 import socket
 import time
 from collections.abc import Callable
+from unittest import mock
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from baton_formats.ccda import read
+from baton_formats.ccda import read, safe_xml
 from baton_formats.ccda.safe_xml import Room, XmlLimits, XmlRefused, stream
 from baton_formats.findings import Outcome
 
@@ -113,11 +116,27 @@ def test_an_include_is_an_element_like_any_other() -> None:
     ("body", "code"),
     [
         (b"<d>" * 100_000 + b"</d>" * 100_000, "too-deep"),
-        (b"<d " + b" ".join(b'a%d="1"' % number for number in range(300_000)) + b"/>", "too-many-attributes"),
+        (b"<d " + b" ".join(b'a%d="1"' % number for number in range(50_000)) + b"/>", "too-many-attributes"),
         (b"<d>" + b"<e/>" * 1_200_000 + b"</d>", "too-many-elements"),
+        (b"<d>" + b"".join(b"<n%d/>" % n for n in range(200_000)) + b"</d>", "too-many-names"),
+        (b"<d>" + b"".join(b'<e n%d="1"/>' % n for n in range(100_000)) + b"</d>", "too-many-names"),
+        (b'<d a="' + b"x" * 4_000_000 + b'"/>', "too-long-tag"),
+        (
+            b"<d>x<e " + b" ".join(b'xmlns:p%d="u%d"' % (n, n) for n in range(100_000)) + b"/></d>",
+            "too-long-tag",
+        ),
         (b"<d>" + b"x" * 17_000_000 + b"</d>", "too-large"),
     ],
-    ids=["depth", "attributes", "elements", "size"],
+    ids=[
+        "depth",
+        "attributes",
+        "elements",
+        "names",
+        "names of attributes",
+        "attribute",
+        "namespaces",
+        "size",
+    ],
 )
 def test_what_costs_too_much_is_refused_in_bounded_time(body: bytes, code: str) -> None:
     started = time.process_time()
@@ -130,14 +149,27 @@ def test_what_costs_too_much_is_refused_in_bounded_time(body: bytes, code: str) 
 @pytest.mark.parametrize(
     "body",
     [
-        b"<d " + b" ".join(b'xmlns:p%d="u%d"' % (n, n) for n in range(100_000)) + b"/>",
-        b"<d>" + b"".join(b"<n%d/>" % n for n in range(200_000)) + b"</d>",
+        b"<d " + b" ".join(b'xmlns:p%d="u%d"' % (n, n) for n in range(40_000)) + b"/>",
+        b"<d>" + b"".join(b"<n%d/>" % n for n in range(9_000)) + b"</d>",
         b"<d>" + b"&#120;" * 500_000 + b"</d>",
-        b'<d a="' + b"x" * 4_000_000 + b'"/>',
+        b'<d a="' + b"x" * 900_000 + b'"/>',
         b"<d>" + b"<!---->" * 500_000 + b"</d>",
+        b"<d><!--" + b"x" * 4_000_000 + b"--></d>",
+        b"<d><?p " + b"x" * 4_000_000 + b"?></d>",
+        b"<d>x</d>" + b" " * 4_000_000,
         b"<d>" + b"<?p?>" * 500_000 + b"</d>",
     ],
-    ids=["namespaces", "names", "references", "attribute", "comments", "instructions"],
+    ids=[
+        "namespaces",
+        "names",
+        "references",
+        "attribute",
+        "comments",
+        "a comment",
+        "an instruction",
+        "blanks",
+        "instructions",
+    ],
 )
 def test_floods_within_the_limits_end_in_seconds(body: bytes) -> None:
     started = time.process_time()
@@ -209,3 +241,31 @@ def test_a_declared_charset_that_holds_is_no_finding(clinical_document: Make) ->
         envelope = result.messages[0].envelope
         assert envelope is not None
         assert envelope.declared_charset == declared.lower()
+
+
+_CONTENT = st.lists(
+    st.one_of(
+        st.sampled_from(
+            ["<!--<![CDATA[-->", "<![CDATA[<!--]]>", "<?p <![CDATA[?>", "<!--]]>-->", "<![CDATA[]]>"]
+        ),
+        st.sampled_from(
+            ["&amp;", "<e/>", "<e>", "</e>", "]", "]]", "x>", "\u00e9", "\U0001f600", " ", "-", "!"]
+        ),
+        st.text("<>]![CDAT-? &", max_size=12).map(lambda inner: f"<![CDATA[{inner.replace(']]>', '')}]]>"),
+        st.text("<>]![CDAT x", max_size=12).map(lambda inner: f"<!--{inner}-->"),
+        st.text("<>]![CDAT-x", max_size=12).map(lambda inner: f"<?p {inner}?>"),
+    ),
+    max_size=12,
+)
+
+
+@given(content=_CONTENT, chunk=st.integers(1, 40))
+def test_where_a_document_is_cut_into_pieces_changes_nothing(content: list[str], chunk: int) -> None:
+    body = f"<d>{''.join(content)}</d>".encode()
+    whole = Heard()
+    expected = stream(body, whole)
+    with mock.patch.object(safe_xml, "CHUNK", chunk):
+        parted = Heard()
+        found = stream(body, parted)
+    assert (parted.names, parted.text) == (whole.names, whole.text)
+    assert (found.broken is None, found.trailing) == (expected.broken is None, expected.trailing)

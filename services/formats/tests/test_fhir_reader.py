@@ -671,7 +671,7 @@ def test_narrative_is_shown_as_words_only() -> None:
     }
     result = read(bundle(note, ADA, kind="document"))
     section = fact(result, Document).sections[0]
-    assert section.text == "Dear colleague,\nsee <you>\nsoon"
+    assert str(section.text) == "Dear colleague,\nsee <you>\nsoon"
     assert finding(result, "empty-section").where == "Bundle.entry[0].resource.section[1]"
 
 

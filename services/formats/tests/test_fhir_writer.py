@@ -48,6 +48,7 @@ from baton_formats.facts import (
     Referral,
     Task,
     TaskValue,
+    Text,
 )
 from baton_formats.fhir.profiles import PROFILES
 from baton_formats.findings import Endpoint, Envelope, Outcome
@@ -301,7 +302,7 @@ def test_a_default_zone_makes_a_moment_of_it() -> None:
 
 
 def test_a_document_of_text_becomes_a_plain_attachment() -> None:
-    document = Document(text="Dear colleague", availability="current")
+    document = Document(text=Text.of("Dear colleague"), availability="current")
     read = round_trip(document)
     assert isinstance(read, Document)
     assert [(one.media_type, one.content) for one in read.attachments] == [("text/plain", b"Dear colleague")]

@@ -463,7 +463,7 @@ def test_text_spread_over_segments_is_joined_in_set_id_order() -> None:
         "OBX|1|FT|||first\\.br\\line~again",
         "OBX|10|TX|||last",
     )
-    assert fact.text == "first\nline\nagain\nsecond\nlast"
+    assert str(fact.text) == "first\nline\nagain\nsecond\nlast"
 
 
 def test_an_embedded_file_is_decoded_and_hashed() -> None:
@@ -572,7 +572,7 @@ def test_each_report_of_a_message_has_its_own_results() -> None:
         "OBX|2|NM|||3",
     )
     facts = [fact for fact in message.facts if isinstance(fact, Document)]
-    assert [(f.identifiers[0].value, f.text, len(f.observations)) for f in facts] == [
+    assert [(f.identifiers[0].value, str(f.text), len(f.observations)) for f in facts] == [
         ("F1", "one", 0),
         ("F2", "two", 1),
     ]

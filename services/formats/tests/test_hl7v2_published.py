@@ -368,7 +368,7 @@ def test_a_document_without_a_number(load: Callable[[str], ReadResult]) -> None:
     assert note.type is not None
     assert note.written_at is not None
     assert (note.type.label, note.written_at.iso) == ("History and Physical", "2026-03-22T15:00:00")
-    assert "persistent headaches" in (note.text or "")
+    assert "persistent headaches" in str(note.text)
     assert note.authors[0].practitioner is not None
     assert note.authors[0].practitioner.names[0].family == "AUTHOR"
     assert {"document-id-missing", "author-in-transcriptionist"} <= codes(result)

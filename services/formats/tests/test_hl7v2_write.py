@@ -38,6 +38,7 @@ from baton_formats.facts import (
     Referral,
     Signature,
     Slot,
+    Text,
 )
 from baton_formats.findings import Endpoint, Envelope, Outcome
 from baton_formats.hl7v2 import read, write
@@ -462,7 +463,7 @@ def documents(draw: st.DrawFn) -> Document:
         patient=draw(patients),
         referrals=draw(st.lists(typed("PLAC"), max_size=2, unique=True).map(tuple)),
         visit=draw(st.lists(typed("VN"), max_size=1).map(tuple)),
-        text=draw(words.map(str.rstrip).filter(bool)),
+        text=Text.of(draw(words.map(str.rstrip).filter(bool))),
         attachments=draw(st.lists(files, max_size=2).map(tuple)),
         observations=draw(
             st.lists(
@@ -687,7 +688,7 @@ NOTE = Document(
     authors=(DOCTOR,),
     signature=Signature("signed", DOCTOR.practitioner, NOW, "AU"),
     patient=PATIENT,
-    text="Dear colleague,\n\nall is well.",
+    text=Text.of("Dear colleague,\n\nall is well."),
     attachments=(PDF,),
 )
 ISSUE = Issue("E", "101", "PID-5", "The name is missing")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from baton_formats import fhir, hl7v2
 from baton_formats.facts import Fact
 from baton_formats.fhir.profiles import PROFILES
 from baton_formats.findings import Envelope
-from baton_formats.rendering import NotAFact, fact_from_plain, from_plain, result_to_plain
+from baton_formats.rendering import NotAFact, fact_from_plain, from_plain, members, to_json
 from baton_formats.sniff import read
 
 OK: Final = 0
@@ -65,23 +65,20 @@ def _read_files(options: argparse.Namespace) -> int:
             sys.stderr.write(f"{name}: {error.strerror}\n")
             ended = FOUND
             continue
-        _print_line(_line(name, body))
+        started = time.perf_counter()
+        result = read(body)
+        elapsed = time.perf_counter() - started
+        _print_line((("file", name), *members(result), ("ms", round(elapsed * 1000, 3))))
     return ended
-
-
-def _line(name: str, body: bytes) -> dict[str, Any]:
-    started = time.perf_counter()
-    result = read(body)
-    elapsed = time.perf_counter() - started
-    return {"file": name, **result_to_plain(result), "ms": round(elapsed * 1000, 3)}
 
 
 def _bytes_of(name: str) -> bytes:
     return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
 
 
-def _print_line(value: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(value) + b"\n")
+def _print_line(line: Iterable[tuple[str, object]]) -> None:
+    sys.stdout.buffer.writelines(to_json(line))
+    sys.stdout.buffer.write(b"\n")
     sys.stdout.buffer.flush()
 
 

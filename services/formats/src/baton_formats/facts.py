@@ -74,6 +74,29 @@ class PartialTime:
 
 @built_at_once
 @dataclass(frozen=True, slots=True)
+class Text:
+    """Words of any length, kept as UTF-8; ``str(text)`` reads them.
+
+    A str takes up to four bytes for every character as soon as one of them is an emoji: a narrative of five
+    megabytes would take twenty. In UTF-8 it stays as large as it came.
+    """
+
+    utf8: bytes
+
+    @classmethod
+    def of(cls, words: str) -> Text:
+        """These words; lone surrogates, which no encoding can carry, become question marks."""
+        return cls(words.encode("utf-8", "replace"))
+
+    def __str__(self) -> str:
+        return self.utf8.decode("utf-8", "replace")
+
+    def __bool__(self) -> bool:
+        return bool(self.utf8)
+
+
+@built_at_once
+@dataclass(frozen=True, slots=True)
 class Period:
     """A span with either end open."""
 
@@ -398,7 +421,7 @@ class Section:
 
     title: str | None = None
     code: Concept | None = None
-    text: str | None = None
+    text: Text | None = None
     template_ids: tuple[str, ...] = ()
     sections: tuple[Section, ...] = ()
 
@@ -646,7 +669,7 @@ class Document:
     visit_period: Period | None = None
     event: tuple[Concept, ...] = ()
     sections: tuple[Section, ...] = ()
-    text: str | None = None
+    text: Text | None = None
     attachments: tuple[Attachment, ...] = ()
     observations: tuple[Observation, ...] = ()
     confidentiality: str | None = None

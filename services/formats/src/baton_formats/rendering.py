@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar, cast
+from itertools import chain
+from typing import Any, Final, TypeVar, cast
+
+import orjson
 
 from baton_formats import facts as facts_module
 from baton_formats import findings as findings_module
-from baton_formats.facts import FACT_TYPES, Fact, PartialTime
+from baton_formats.facts import FACT_TYPES, Attachment, Document, Fact, PartialTime, Referral, Section, Text
 from baton_formats.findings import Message, ReadResult
 
 Plain = dict[str, Any]
@@ -28,33 +32,44 @@ class NotAFact(ValueError):
 
 
 def to_plain(value: object) -> Any:
-    """Any fact or part of one as JSON values: empty fields left out, bytes as base64.
+    """Any fact, message or result, or part of one, as JSON values: empty fields left out, bytes as base64.
 
-    A time is its ISO text, or ``{"unreadable": text}`` where it could not be read.
+    A time is its ISO text, or ``{"unreadable": text}`` where it could not be read. A result is ``{"format",
+    "outcome", "reason", "messages", "findings"}``, the last only where the body as a whole has any.
     """
     if value is None or isinstance(value, str | int | float | bool):
         return value.value if isinstance(value, Enum) else value
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
+    if isinstance(value, Text):
+        return str(value)
     if isinstance(value, tuple):
         return [to_plain(item) for item in value]
     if isinstance(value, PartialTime):
         return value.iso if value.iso is not None else {"unreadable": value.text}
-    return _object_to_plain(value)
+    return {name: to_plain(item) for name, item in members(value)}
 
 
-def _object_to_plain(value: object) -> Plain:
+def members(value: object) -> Iterator[tuple[str, object]]:
+    """Name and value of everything that is rendered of a fact, message or result, in order."""
+    if isinstance(value, ReadResult):
+        return _of_result(value)
+    if isinstance(value, Message):
+        return _of_message(value)
     if not is_dataclass(value) or isinstance(value, type):
         raise TypeError(f"no plain form for {type(value).__name__}")
-    plain: Plain = {}
-    kind = getattr(type(value), "kind", None)
+    return _of_fact(value)
+
+
+def _of_fact(value: object) -> Iterator[tuple[str, object]]:
+    cls = cast(Any, type(value))
+    kind = getattr(cls, "kind", None)
     if isinstance(kind, str):
-        plain["kind"] = kind
-    for name, empty in _rendered_fields(type(value)):
+        yield "kind", kind
+    for name, empty in _rendered_fields(cls):
         item = getattr(value, name)
         if item is not None and item != () and item != empty:
-            plain[name] = to_plain(item)
-    return plain
+            yield name, item
 
 
 @cache
@@ -63,31 +78,68 @@ def _rendered_fields(cls: type) -> tuple[tuple[str, object], ...]:
     return tuple((f.name, None if f.default is MISSING else f.default) for f in fields(cls))
 
 
-def message_to_plain(message: Message) -> Plain:
-    """One message as the command line prints it."""
-    plain: Plain = {"type": message.type}
-    if message.segments is not None:
-        plain["segments"] = message.segments
-    if message.entries is not None:
-        plain["entries"] = message.entries
-    if message.envelope is not None:
-        plain["envelope"] = to_plain(message.envelope)
-    plain["facts"] = [to_plain(fact) for fact in message.facts]
-    plain["findings"] = [to_plain(finding) for finding in message.findings]
-    return plain
+def _of_message(message: Message) -> Iterator[tuple[str, object]]:
+    yield "type", message.type
+    for name in ("segments", "entries", "envelope"):
+        item = getattr(message, name)
+        if item is not None:
+            yield name, item
+    yield "facts", message.facts
+    yield "findings", message.findings
 
 
-def result_to_plain(result: ReadResult) -> Plain:
-    """``{"format", "outcome", "reason", "messages", "findings"}``, the last only where the body has any."""
-    plain: Plain = {
-        "format": result.format.value,
-        "outcome": result.outcome.value,
-        "reason": result.reason,
-        "messages": [message_to_plain(message) for message in result.messages],
-    }
+def _of_result(result: ReadResult) -> Iterator[tuple[str, object]]:
+    yield "format", result.format
+    yield "outcome", result.outcome
+    yield "reason", result.reason
+    yield "messages", result.messages
     if result.findings:
-        plain["findings"] = [to_plain(finding) for finding in result.findings]
-    return plain
+        yield "findings", result.findings
+
+
+_BULKY: Final = (ReadResult, Message, Document, Referral, Section, Attachment)
+_PIECE: Final = 48 * 1024
+"""Bytes of a text or content rendered at a time; a multiple of three, as base64 wants it."""
+
+
+def to_json(named: Iterable[tuple[str, object]]) -> Iterator[bytes]:
+    """``members`` as the text of one JSON object, in pieces: no text and no content is copied whole."""
+    yield from _joined(b"{", (_named(name, value) for name, value in named), b"}")
+
+
+def _named(name: str, value: object) -> Iterator[bytes]:
+    yield orjson.dumps(name) + b":"
+    yield from _pieces(value)
+
+
+def _pieces(value: object) -> Iterator[bytes]:
+    if isinstance(value, bytes):
+        encoded = (base64.b64encode(value[at : at + _PIECE]) for at in range(0, len(value), _PIECE))
+        yield from chain((b'"',), encoded, (b'"',))
+    elif isinstance(value, Text):
+        yield from chain((b'"',), _escaped(value.utf8), (b'"',))
+    elif isinstance(value, tuple):
+        yield from _joined(b"[", (_pieces(item) for item in value), b"]")
+    elif isinstance(value, _BULKY):
+        yield from to_json(members(value))
+    else:
+        yield orjson.dumps(to_plain(value))
+
+
+def _escaped(utf8: bytes) -> Iterator[bytes]:
+    """The inside of a JSON string; a piece never ends within a character."""
+    slices = (utf8[at : at + _PIECE] for at in range(0, len(utf8), _PIECE))
+    for piece in codecs.iterdecode(slices, "utf-8", "replace"):
+        yield orjson.dumps(piece)[1:-1]
+
+
+def _joined(start: bytes, items: Iterable[Iterator[bytes]], end: bytes) -> Iterator[bytes]:
+    mark = start
+    for item in items:
+        yield mark
+        yield from item
+        mark = b","
+    yield end if mark == b"," else start + end
 
 
 def fact_from_plain(plain: Mapping[str, Any]) -> Fact:
@@ -139,6 +191,8 @@ def _reader(hint: Any) -> _Reader:
         return _bytes
     if hint is PartialTime:
         return _time
+    if hint is Text:
+        return _text
     if is_dataclass(hint):
         cls = cast(type, hint)
         return lambda value, where: from_plain(cls, value, where=where)
@@ -186,6 +240,12 @@ def _bytes(value: Any, where: str) -> bytes:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         raise NotAFact(f"{where}: base64 text is expected") from None
+
+
+def _text(value: Any, where: str) -> Text:
+    if not isinstance(value, str):
+        raise NotAFact(f"{where}: str is expected")
+    return Text.of(value)
 
 
 def _time(value: Any, where: str) -> PartialTime:

@@ -8,7 +8,8 @@ import pybase64
 
 from baton_formats.ccda.document import Media
 from baton_formats.ccda.doubts import Doubts
-from baton_formats.facts import Attachment
+from baton_formats.ccda.safe_xml import decodes
+from baton_formats.facts import Attachment, Text
 
 _MAGIC: Final = (
     (b"%PDF-", "application/pdf"),
@@ -48,19 +49,18 @@ def sniffed(content: bytes) -> str | None:
     return next((kind for magic, kind in _MAGIC if content.startswith(magic)), None)
 
 
-def plain_text(found: Attachment) -> str | None:
-    """The words of an attachment that is plain text."""
+def plain_text(found: Attachment) -> Text | None:
+    """The words of an attachment that is plain text, in UTF-8 or else in what Windows writes."""
     if found.content is None or found.media_type != "text/plain":
         return None
-    try:
-        return found.content.decode("utf-8")
-    except UnicodeDecodeError:
-        return found.content.decode("cp1252", "replace")
+    if decodes(found.content, 0, "utf-8"):
+        return Text(found.content)
+    return Text(found.content.decode("cp1252", "replace").encode())
 
 
 def _content(media: Media, doubts: Doubts) -> bytes | None:
-    text = media.take()
-    if not text or text.isspace():
+    text = media.take().strip()
+    if not text:
         if media.reference is None:
             doubts.add("attachment-empty", media)
         return None
@@ -68,27 +68,26 @@ def _content(media: Media, doubts: Doubts) -> bytes | None:
         doubts.add("attachment-compressed", media)
         return None
     if (media.attributes.get("representation") or "TXT").upper() != "B64":
-        return text.strip().encode()
+        return text
     return _from_base64(text, media, doubts)
 
 
-def _from_base64(text: str, media: Media, doubts: Doubts) -> bytes | None:
+def _from_base64(text: bytes, media: Media, doubts: Doubts) -> bytes | None:
     try:
         return _decoded(text) or None
-    except ValueError:  # UnicodeEncodeError and binascii.Error are two
+    except ValueError:
         doubts.add("attachment-broken", media)
         return None
 
 
-def _decoded(text: str) -> bytes:
+def _decoded(text: bytes) -> bytes:
     """RFC 4648, white space allowed; the decoder skips it, so no second copy of the text is made."""
     try:
         return pybase64.b64decode(text, validate=True)
     except ValueError:  # white space, mostly: the decoder that takes it is many times slower
-        encoded = text.encode("ascii")
-        if encoded.translate(None, _BASE64_AND_BLANKS):
+        if text.translate(None, _BASE64_AND_BLANKS):
             raise
-        return binascii.a2b_base64(encoded)
+        return binascii.a2b_base64(text)
 
 
 _BASE64_AND_BLANKS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"

@@ -1,7 +1,7 @@
 """Takes a ClinicalDocument apart while it streams by: a small tree for its head, text for its sections."""
 
 from collections.abc import Iterator
-from io import StringIO
+from io import BytesIO
 from typing import Final
 
 from baton_formats.ccda.narrative import Narrative, safe
@@ -10,7 +10,13 @@ from baton_formats.ccda.safe_xml import Room
 HL7: Final = "urn:hl7-org:v3"
 SDTC: Final = "urn:hl7-org:sdtc"
 MAX_NODES: Final = 20_000
-"""Elements of the head that are kept; the head of a real document has a few hundred."""
+"""Elements of the head and sections that are kept; a real document has a few hundred."""
+MAX_MEDIA: Final = 2_000
+"""Embedded files and pictures that are kept."""
+MAX_HEAD: Final = 500_000
+"""Characters of attributes and text of the head that are kept; a real document has some ten thousand."""
+MAX_WORDS: Final = 65_536
+"""Characters of one element of the head that are kept, so that an endless title leaves room for a patient."""
 
 
 class Skipped:
@@ -33,7 +39,7 @@ _SKIPPED: Final = Skipped()
 class Node:
     """One element of the head under its local name; names of `urn:hl7-org:sdtc` begin with `sdtc:`."""
 
-    __slots__ = ("_parts", "_shelf", "attributes", "children", "name", "parent")
+    __slots__ = ("_length", "_parts", "_shelf", "attributes", "children", "name", "parent")
 
     def __init__(self, name: str, attributes: dict[str, str], parent: "Node | None", shelf: "Shelf") -> None:
         self.name = name
@@ -41,6 +47,7 @@ class Node:
         self.parent = parent
         self.children: list[Node] = []
         self._parts: list[str] = []
+        self._length = 0
         self._shelf = shelf
 
     def open(self, name: str, attributes: dict[str, str]) -> Room:
@@ -49,7 +56,7 @@ class Node:
             return Body(self._shelf.sections, self._shelf, "/ClinicalDocument")
         if name == "text" and self.name == "nonXMLBody":
             return self._shelf.medium(f"{self.where}/text", attributes)
-        if self._shelf.is_full():
+        if not self._shelf.takes(attributes):
             return _SKIPPED
         child = Node(name, attributes, self, self._shelf)
         self.children.append(child)
@@ -60,8 +67,12 @@ class Node:
 
     def data(self, text: str) -> None:
         """Text directly in the element."""
-        if self._parts or not text.isspace():
-            self._parts.append(text)
+        if not self._parts and text.isspace():
+            return
+        kept = self._shelf.begun(text, MAX_WORDS - self._length)
+        if kept:
+            self._length += len(kept)
+            self._parts.append(kept)
 
     def get(self, attribute: str) -> str | None:
         """An attribute without blank ends; None if it is absent or blank."""
@@ -129,15 +140,18 @@ class Node:
 class Media:
     """Content that travelled inside: the attributes of an ED element, its text, and the reference in it."""
 
-    def __init__(self, where: str, attributes: dict[str, str]) -> None:
+    __slots__ = ("_shelf", "_utf8", "attributes", "reference", "where")
+
+    def __init__(self, where: str, attributes: dict[str, str], shelf: "Shelf") -> None:
         self.where = where
         self.attributes = attributes
         self.reference: str | None = None
-        self._text = StringIO()
+        self._shelf = shelf
+        self._utf8: BytesIO | None = None
 
     def open(self, name: str, attributes: dict[str, str]) -> Room:
         """A `reference` is noted and never followed; a `thumbnail` is passed over."""
-        if name == "reference":
+        if name == "reference" and self._shelf.takes(attributes):
             self.reference = attributes.get("value")
         return _SKIPPED
 
@@ -146,40 +160,59 @@ class Media:
 
     def data(self, text: str) -> None:
         """A piece of the content."""
-        self._text.write(text)
+        if self._utf8 is None:
+            self._utf8 = BytesIO()
+        self._utf8.write(text.encode())
 
-    def take(self) -> str:
-        """The content; it is not kept a second time."""
-        text, self._text = self._text.getvalue(), StringIO()
-        return text
+    def take(self) -> bytes:
+        """The content as UTF-8; it is not kept a second time."""
+        held, self._utf8 = self._utf8, None
+        return held.getvalue() if held is not None else b""
 
 
 class Shelf:
-    """Where the rooms put what outlives them; `crowded` tells that the head was larger than `MAX_NODES`."""
+    """Where the rooms put what outlives them; `crowded` tells that something had no room and was left out."""
 
     def __init__(self) -> None:
         self.sections: list[SectionDraft] = []
         self.media: list[Media] = []
         self.crowded = False
-        self._nodes = 0
+        self._characters = MAX_HEAD
+        self._nodes = MAX_NODES
 
-    def medium(self, where: str, attributes: dict[str, str]) -> Media:
+    def medium(self, where: str, attributes: dict[str, str]) -> Room:
         """A new place for embedded content."""
-        self.media.append(Media(where, attributes))
+        if len(self.media) == MAX_MEDIA or not self.takes(attributes):
+            self.crowded = True
+            return _SKIPPED
+        self.media.append(Media(where, attributes, self))
         return self.media[-1]
 
-    def is_full(self) -> bool:
-        """Counts one more element; True once there are too many."""
-        self._nodes += 1
-        self.crowded = self._nodes > MAX_NODES
-        return self.crowded
+    def begun(self, text: str, most: int) -> str:
+        """As much of a text as there is room for."""
+        kept = text[: min(most, self._characters)]
+        self.crowded |= len(kept) < len(text)
+        self._characters -= len(kept)
+        return kept
+
+    def takes(self, attributes: dict[str, str]) -> bool:
+        """Whether there is room for one more element with these attributes; if so, it is taken."""
+        characters = sum(map(len, attributes.values()))
+        if self._nodes == 0 or characters > min(self._characters, MAX_WORDS):
+            self.crowded = True
+            return False
+        self._nodes -= 1
+        self._characters -= characters
+        return True
 
 
 _HEAD_OF_SECTION: Final = frozenset({"templateId", "code", "title", "id"})
 
 
 class SectionDraft:
-    """A section while it is read: `head` holds its code, title and template ids, `text` its narrative."""
+    """A section while it is read: `head` holds its code, title and template ids, `narrative` its text."""
+
+    __slots__ = ("_shelf", "head", "narrative", "sections", "where")
 
     def __init__(self, where: str, shelf: Shelf) -> None:
         self.where = where
@@ -217,7 +250,7 @@ class Body:
         """A child element opens."""
         if name == "component":
             return self
-        if name != "section" or self._shelf.is_full():
+        if name != "section" or not self._shelf.takes(attributes):
             return _SKIPPED
         self._sections.append(SectionDraft(f"{self._where}/section[{len(self._sections) + 1}]", self._shelf))
         return self._sections[-1]

@@ -39,6 +39,7 @@ DETAILS: Final[Mapping[str, str]] = {
     "placeholder-identifier": "a placeholder stands where a social security number belongs",
     "placeholder-name": "a placeholder stands where a part of a name belongs",
     "reason-not-stated": "no section says why the patient is referred, or it says nothing",
+    "reason-shortened": "the reason is longer than 64 kB; the whole of it stands in its section",
     "referral-by-section": "this is no Referral Note; the referral is read from its reason section alone",
     "several-patients": "the document is about more than one patient; only the first was read",
     "telecom-without-scheme": "this contact does not say whether it is a phone or what else",

@@ -20,6 +20,7 @@ from baton_formats.facts import (
     Period,
     Section,
     Signature,
+    Text,
 )
 from baton_formats.findings import Format
 
@@ -141,7 +142,7 @@ def _visit_period(head: Head) -> Period | None:
     return stay or period(head.root.first("documentationOf/serviceEvent/effectiveTime"), head.doubts)
 
 
-def _text_of(head: Head) -> str | None:
+def _text_of(head: Head) -> Text | None:
     texts = (plain_text(found) for found in head.attachments)
     return next((text for text in texts if text), None)
 
@@ -421,7 +422,7 @@ REFERRAL: Final = MessageMapping(
                 "section[templateId=1.3.6.1.4.1.19376.1.5.3.1.3.1]/text",
                 "section[title=Reason for Referral]/text",
             ),
-            findings=("reason-not-stated", "referral-by-section"),
+            findings=("reason-not-stated", "reason-shortened", "referral-by-section"),
             read=lambda head: head.reason,
         ),
         FieldMapping(

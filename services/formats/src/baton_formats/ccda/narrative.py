@@ -3,8 +3,10 @@
 import re
 from enum import Enum
 from functools import lru_cache
-from io import StringIO
+from io import BytesIO
 from typing import Final
+
+from baton_formats.facts import Text
 
 _LINES: Final = frozenset(
     {
@@ -87,8 +89,10 @@ class Narrative:
     become lines and table cells are parted by a tab. No markup and no reference survives.
     """
 
+    __slots__ = ("_first_cell", "_fresh", "_hidden", "_line_start", "_space", "_utf8", "active")
+
     def __init__(self) -> None:
-        self._text = StringIO()
+        self._utf8: BytesIO | None = None  # most sections of a crowded document have no text at all
         self._fresh = True  # nothing on this line or in this cell yet, so no space before the next word
         self._line_start = True
         self._first_cell = True
@@ -126,26 +130,33 @@ class Narrative:
         if not words:
             self._space = True
             return
+        line = " ".join(words)
         if self._fresh:
             self._fresh = self._line_start = False
         elif self._space or text[0].isspace():
-            self._text.write(" ")
-        self._text.write(" ".join(words))
+            line = " " + line
+        (self._utf8 or self._begun()).write(line.encode())
         self._space = text[-1].isspace()
 
-    def text(self) -> str:
-        """What was collected, without blank ends."""
-        return self._text.getvalue().strip()
+    def text(self) -> Text | None:
+        """What was collected, without blank ends; None if that is nothing."""
+        if self._utf8 is None:
+            return None
+        return Text(self._utf8.getvalue().strip()) or None
+
+    def _begun(self) -> BytesIO:
+        self._utf8 = BytesIO()
+        return self._utf8
 
     def _break(self) -> None:
         if not self._line_start:
-            self._text.write("\n")
+            (self._utf8 or self._begun()).write(b"\n")
         self._fresh = self._line_start = self._first_cell = True
         self._space = False
 
     def _cell(self) -> None:
         if not self._first_cell:
-            self._text.write("\t")
+            (self._utf8 or self._begun()).write(b"\t")
             self._fresh, self._line_start = True, False
         self._first_cell = self._space = False
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from baton_formats.ccda.attachments import attachment, plain_text
+from baton_formats.ccda.attachments import attachment
 from baton_formats.ccda.datatypes import concept, identifiers, template_ids, time
 from baton_formats.ccda.document import HL7, Media, Node, Outside, SectionDraft, Shelf, named
 from baton_formats.ccda.doubts import Doubts
@@ -26,6 +26,7 @@ from baton_formats.facts import (
     Practitioner,
     Referral,
     Section,
+    Text,
 )
 from baton_formats.findings import Endpoint, Envelope, Format, Message, ReadResult, refused
 
@@ -194,18 +195,18 @@ def _signer(root: Node, doubts: Doubts) -> Party | None:
 def _attachments(media: list[Media], doubts: Doubts) -> tuple[Attachment, ...]:
     found = tuple(attachment(one, doubts) for one in media)
     for one, place in zip(found, media, strict=True):
-        if says_unsigned(plain_text(one) or ""):
+        if one.media_type == "text/plain" and says_unsigned(one.content or b""):
             doubts.add("text-says-unsigned", place)
     return found
 
 
 _UNSIGNED: Final = re.compile(
-    r"\bnot\s+(yet\s+)?(co-?)?signed\b|\bunsigned\s+(draft|copy|note)\b", re.IGNORECASE
+    rb"\bnot\s+(yet\s+)?(co-?)?signed\b|\bunsigned\s+(draft|copy|note)\b", re.IGNORECASE
 )
 
 
-def says_unsigned(text: str) -> bool:
-    """Whether a plain text says of itself that a signature is missing."""
+def says_unsigned(text: bytes) -> bool:
+    """Whether a plain text, in any charset that begins with ASCII, says that its signature is missing."""
     return _UNSIGNED.search(text) is not None
 
 
@@ -215,7 +216,7 @@ def _section(draft: SectionDraft, doubts: Doubts) -> Section:
     return Section(
         title=draft.head.text_at("title"),
         code=concept(draft.head.first("code")),
-        text=draft.narrative.text() or None,
+        text=draft.narrative.text(),
         template_ids=template_ids(draft.head),
         sections=tuple(_section(inner, doubts) for inner in draft.sections),
     )
@@ -242,12 +243,21 @@ def _is_reason(section: Section) -> bool:
 
 
 def _reason(sections: tuple[Section, ...], templates: tuple[str, ...], doubts: Doubts) -> str | None:
-    """The text of the first reason section that says something."""
-    found = [section for section in _all_sections(sections) if _is_reason(section)]
-    stated = next((section.text for section in found if section.text and is_stated(section.text)), None)
+    """The text of the first reason section that says something, its beginning if it is endless."""
+    found = [section.text for section in _all_sections(sections) if _is_reason(section)]
+    stated = next((text for text in found if text and is_stated(_beginning(text))), None)
     if stated is None and (found or REFERRAL_NOTE in templates):
         doubts.add("reason-not-stated", "/ClinicalDocument/component")
-    return stated
+    if stated and len(stated.utf8) > _LONGEST_REASON:
+        doubts.add("reason-shortened", "/ClinicalDocument/component")
+    return _beginning(stated) if stated else None
+
+
+_LONGEST_REASON: Final = 65_536
+
+
+def _beginning(text: Text) -> str:
+    return text.utf8[:_LONGEST_REASON].decode("utf-8", "ignore").rstrip()
 
 
 def _facts(head: Head) -> Iterator[Fact]:

@@ -34,7 +34,7 @@ _LONGEST_NOTHING: Final = 100
 
 def is_stated(text: str) -> bool:
     """Whether some line or cell of the section says more than a heading, a date or that there is nothing."""
-    return any(_says_something(cell) for cell in re.split(r"[\n\t]", text))
+    return any(_says_something(cell.group()) for cell in re.finditer(r"[^\n\t]+", text))
 
 
 def _says_something(cell: str) -> bool:

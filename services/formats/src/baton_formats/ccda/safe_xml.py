@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 from lxml import etree
 
 CHUNK: Final = 64 * 1024
-"""Bytes handed to the parser at a time, so that decoding never holds a second copy of the document."""
+"""Bytes decoded and handed to the parser at a time, so that no second copy of the document is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class XmlLimits:
     max_depth: int = 200
     max_attributes: int = 256
     max_elements: int = 500_000
+    max_names: int = 10_000  # different ones, of elements and of attributes each
+    max_tag: int = 1024 * 1024  # characters
 
 
 DEFAULT_LIMITS: Final = XmlLimits()
@@ -134,13 +136,14 @@ def stream(
     after the root element, and says so in the report. Raises `XmlRefused` where the document is no XML, is
     too large, too deep or too crowded, or carries a document type: entities and outside subsets exist only
     there (XML 1.0 section 2.8). Nothing is ever fetched. A document that breaks after its root element has
-    been opened is reported as `broken` and not raised.
+    been opened is reported as `broken` and not raised. Memory does not grow with the length of a text, which
+    comes in pieces.
     """
     if len(body) > limits.max_bytes:
         raise XmlRefused("too-large", f"the document is larger than {limits.max_bytes} bytes")
     source = _source_of(body)
     guard = _Guard(outside, named, limits)
-    broken = _feed(_texts(body, source), guard)
+    broken = _feed(_texts(body, source), guard, limits)
     trailing = broken is not None and guard.closed
     return XmlReport(
         root=guard.root,
@@ -153,7 +156,7 @@ def stream(
     )
 
 
-def _feed(texts: Iterator[str], guard: "_Guard") -> XmlRefused | None:
+def _feed(texts: Iterator[str], guard: "_Guard", limits: XmlLimits) -> XmlRefused | None:
     target: Any = guard  # the type stub wants methods that would only slow lxml down
     parser = etree.XMLParser(
         target=target,
@@ -166,9 +169,17 @@ def _feed(texts: Iterator[str], guard: "_Guard") -> XmlRefused | None:
         remove_comments=True,
         remove_pis=True,
     )
+    pieces = _Pieces()
+    silence = 0
     try:
         for text in texts:
-            parser.feed(text.encode("utf-8", "replace"))
+            guard.silent = True
+            parser.feed(pieces.next(text).encode("utf-8", "replace"))
+            in_tag = guard.silent and not pieces.in_mark and not text.isspace()
+            silence = silence + len(text) if in_tag else 0
+            if silence > limits.max_tag:
+                raise XmlRefused("too-long-tag", f"a tag is longer than {limits.max_tag} characters")
+        parser.feed(pieces.rest().encode("utf-8", "replace"))
         parser.close()
     except XmlRefused as refused:
         return _unless_fatal(refused, guard)
@@ -177,7 +188,69 @@ def _feed(texts: Iterator[str], guard: "_Guard") -> XmlRefused | None:
     return None
 
 
-_FATAL: Final = frozenset({"document-type", "too-deep", "too-many-attributes", "too-many-elements"})
+_CDATA: Final = "<![CDATA["
+_END_OF_CDATA: Final = "]]>"
+_ENDS: Final = {"<!--": "-->", "<?": "?>", _CDATA: _END_OF_CDATA}
+_MARK: Final = re.compile("|".join(re.escape(mark) for mark in _ENDS))
+
+
+class _Pieces:
+    """Ends and reopens a CDATA section wherever a piece of text ends, so that none is ever held whole.
+
+    The parser hands over ordinary text as it comes, but a CDATA section (XML 1.0 section 2.7) only when it
+    has ended. `in_mark` tells that the last piece held a section, a comment or an instruction, or a part of
+    one.
+    """
+
+    def __init__(self) -> None:
+        self._kept = ""  # what may be the first half of a mark
+        self._end = ""  # what ends the section, comment or instruction that is open
+        self.in_mark = False
+
+    def next(self, text: str) -> str:
+        """What the parser gets for one more piece of text."""
+        text = self._kept + text
+        at = self._last_mark(text)
+        cut = max(at, len(text) - 2) if self._end else text.rfind("<", max(at, len(text) - len(_CDATA) + 1))
+        if cut < 0:
+            cut = len(text)
+        self._kept = text[cut:]
+        if self._end != _END_OF_CDATA:
+            return text[:cut]
+        self._end, self._kept = "", _CDATA + self._kept
+        return text[:cut] + _END_OF_CDATA
+
+    def rest(self) -> str:
+        """What was kept to the end."""
+        return self._kept
+
+    def _last_mark(self, text: str) -> int:
+        """The place behind the last mark; `_end` is what is still awaited there."""
+        at = 0
+        self.in_mark = bool(self._end)
+        while True:
+            if self._end:
+                end = text.find(self._end, at)
+                if end < 0:
+                    return at
+                at, self._end = end + len(self._end), ""
+            mark = _MARK.search(text, at)
+            if mark is None:
+                return at
+            self.in_mark = True
+            at, self._end = mark.end(), _ENDS[mark.group()]
+
+
+_FATAL: Final = frozenset(
+    {
+        "document-type",
+        "too-deep",
+        "too-long-tag",
+        "too-many-attributes",
+        "too-many-elements",
+        "too-many-names",
+    }
+)
 
 
 def _unless_fatal(refused: XmlRefused, guard: "_Guard") -> XmlRefused:
@@ -187,21 +260,49 @@ def _unless_fatal(refused: XmlRefused, guard: "_Guard") -> XmlRefused:
     return refused
 
 
-_MAX_NAMES: Final = 4096
-"""Names remembered, so that a document of a million different names costs no memory."""
+class _Names(dict[str, str]):
+    """What rooms hear for the name of an element, in the order in which names were met.
+
+    The parser itself remembers every name for as long as it lives, so there may not be too many.
+    """
+
+    def __init__(self, named: Callable[[str], str], most: int) -> None:
+        super().__init__()
+        self._named = named
+        self._most = most
+
+    def __missing__(self, tag: str) -> str:
+        name = self[tag] = self._named(tag)
+        _refuse_many_names(len(self), self._most)
+        return name
+
+
+def _refuse_many_names(count: int, most: int) -> None:
+    if count > most:
+        raise XmlRefused("too-many-names", f"there are more than {most} different names")
 
 
 class _Guard:
-    """The target of the parser: stops what costs too much, and keeps the stack of rooms."""
+    """The target of the parser: stops what costs too much, and keeps the stack of rooms.
+
+    `silent` turns False when an element or text is heard.
+    """
 
     def __init__(self, outside: Room, named: Callable[[str], str], limits: XmlLimits) -> None:
         self._rooms: list[Room] = [outside]
-        self._named = named
-        self._names: dict[str, str] = {}
+        self._names = _Names(named, limits.max_names)
+        self._attributes: set[str] = set()
+        self._all_known = self._attributes.issuperset
+        self._max_names = limits.max_names
         self._max_depth = limits.max_depth
         self._max_attributes = limits.max_attributes
         self._elements_left = limits.max_elements
-        self.root = ""
+        self.silent = True
+
+    @property
+    def root(self) -> str:
+        """The name of the root element, empty as long as there is none."""
+        return next(iter(self._names), "")
 
     @property
     def opened(self) -> bool:
@@ -223,12 +324,17 @@ class _Guard:
             raise XmlRefused("too-deep", f"elements are nested deeper than {self._max_depth}")
         if self._elements_left < 0:
             raise XmlRefused("too-many-elements", "there are too many elements")
-        rooms.append(rooms[-1].open(self._names.get(tag) or self._name(tag), attributes))
+        if attributes and not self._all_known(attributes):
+            self._attributes.update(attributes)
+            _refuse_many_names(len(self._attributes), self._max_names)
+        self.silent = False
+        rooms.append(rooms[-1].open(self._names[tag], attributes))
 
     def end(self, tag: str) -> None:
-        self._rooms.pop().close(self._names.get(tag) or self._name(tag))
+        self._rooms.pop().close(self._names[tag])
 
     def data(self, text: str) -> None:
+        self.silent = False
         self._rooms[-1].data(text)
 
     def doctype(self, name: str | None, public: str | None, system: str | None) -> None:
@@ -236,13 +342,6 @@ class _Guard:
 
     def close(self) -> None:
         """Nothing is left to hand over: the rooms have heard all of it."""
-
-    def _name(self, tag: str) -> str:
-        self.root = self.root or tag  # the first name asked for is that of the root
-        name = self._named(tag)
-        if len(self._names) < _MAX_NAMES:
-            self._names[tag] = name
-        return name
 
 
 def _document_type() -> XmlRefused:
@@ -321,18 +420,18 @@ def _refuse_document_type(head: str) -> None:
 def _codec(body: bytes, start: int, family: str, declared: str) -> tuple[str, bool]:
     """The codec to use, and whether single bytes must be replaced in it."""
     if family:
-        return family, not _decodes(body, start, family)
+        return family, not decodes(body, start, family)
     claimed = _known(declared)
     if claimed in _SINGLE_BYTE and claimed != "ascii" and not _has_multibyte_utf8(body, start):
-        return claimed, not _decodes(body, start, claimed)
-    if _decodes(body, start, "utf-8"):
+        return claimed, not decodes(body, start, claimed)
+    if decodes(body, start, "utf-8"):
         return "utf-8", False
-    return "cp1252", not _decodes(body, start, "cp1252")
+    return "cp1252", not decodes(body, start, "cp1252")
 
 
 def _has_multibyte_utf8(body: bytes, start: int) -> bool:
     """Valid UTF-8 beyond ASCII is so unlikely to be anything else that it beats a claim."""
-    return not body.isascii() and _decodes(body, start, "utf-8")
+    return not body.isascii() and decodes(body, start, "utf-8")
 
 
 def _known(declared: str) -> str:
@@ -342,7 +441,8 @@ def _known(declared: str) -> str:
         return ""
 
 
-def _decodes(body: bytes, start: int, encoding: str) -> bool:
+def decodes(body: bytes, start: int, encoding: str) -> bool:
+    """Whether all bytes from `start` have a meaning in a codec, found out without a second copy of them."""
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     try:
         for at in range(start, len(body), CHUNK):

@@ -18,6 +18,7 @@ from baton_formats.facts import (
     Practitioner,
     Section,
     Signature,
+    Text,
 )
 from baton_formats.fhir import bindings
 from baton_formats.fhir.body import Body
@@ -317,10 +318,10 @@ DOCUMENT_REFERENCE = Table(
 # ---- Composition and document Bundles ----------------------------------------------------------------------
 
 
-def _narrative(node: Node) -> str | None:
+def _narrative(node: Node) -> Text | None:
     held = node.child("text")
     div = held.text("div") if held is not None else None
-    return plain_text(div) or None if div else None
+    return Text.of(plain_text(div)) or None if div else None
 
 
 def _section(node: Node, depth: int = 0) -> Section:
@@ -535,6 +536,11 @@ def _results(node: Node) -> tuple[Observation, ...]:
     return tuple(line for target in body.targets(node.children("result")) for line in observations_of(target))
 
 
+def _conclusion(node: Node) -> Text | None:
+    words = node.text("conclusion")
+    return Text.of(words) if words else None
+
+
 DIAGNOSTIC_REPORT = Table(
     "DiagnosticReport",
     Document,
@@ -581,7 +587,7 @@ DIAGNOSTIC_REPORT = Table(
     ),
     row("based_on", "the request it answers", "DiagnosticReport.basedOn", many("basedOn", link)),
     row("observations", "its results", "DiagnosticReport.result", _results, findings=("dangling-reference",)),
-    row("text", "the conclusion", "DiagnosticReport.conclusion", text("conclusion")),
+    row("text", "the conclusion", "DiagnosticReport.conclusion", _conclusion),
     row(
         "attachments",
         "the report as issued",

@@ -200,10 +200,10 @@ def _security(confidentiality: str | None) -> list[Json] | None:
 
 def _document_text(fact: Document) -> str:
     def told(section: Section, depth: int = 0) -> list[str]:
-        own = [part for part in (section.title, section.text) if part]
+        own = [str(part) for part in (section.title, section.text) if part]
         return own + [line for inner in section.sections if depth < 8 for line in told(inner, depth + 1)]
 
-    lines = [fact.text] if fact.text else []
+    lines = [str(fact.text)] if fact.text else []
     return "\n\n".join(lines + [line for section in fact.sections for line in told(section)])
 
 

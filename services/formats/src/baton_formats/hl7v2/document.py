@@ -14,6 +14,7 @@ from baton_formats.facts import (
     Party,
     Practitioner,
     Signature,
+    Text,
 )
 from baton_formats.findings import Format
 from baton_formats.hl7v2 import datatypes
@@ -83,11 +84,11 @@ def content(view: View) -> Content:
     return found if isinstance(found, Content) else Content(None, (), (), ())
 
 
-def _text(view: View, mapping: FieldMapping) -> str | None:
+def _text(view: View, mapping: FieldMapping) -> Text | None:
     found = content(view)
     if view.code == "MDM" and _event(view)[1] and not (found.text or found.attachments or found.observations):
         view.note("document-empty", "OBX-5", "the event carries a document but there is nothing in it")
-    return found.text
+    return Text.of(found.text) if found.text else None
 
 
 def _attachments(view: View, mapping: FieldMapping) -> tuple[Attachment, ...]:

@@ -205,7 +205,7 @@ class MessageWriter:
     def content(
         self,
         *,
-        text: str | None = None,
+        text: str = "",
         attachments: tuple[Attachment, ...] = (),
         observations: tuple[Observation, ...] = (),
         code: Concept | None = None,
@@ -214,7 +214,7 @@ class MessageWriter:
         """OBX: the text line by line, then results, then files."""
         encode = self.encoder
         ordinal = 0
-        for line in (text or "").split("\n") if text else ():
+        for line in text.split("\n") if text else ():
             ordinal += 1
             self.add("OBX", {1: str(ordinal), 2: "TX", 3: encode.cwe(code), 5: encode.text(line), 11: status})
         for result in observations:

@@ -406,7 +406,7 @@ def document(fact: Document, *, envelope: Envelope) -> bytes:
     if event not in ("T01", "T03", "T05", "T07", "T09", "T11"):
         state = "P" if fact.status == "interim" else "F"
         writer.content(
-            text=fact.text,
+            text=str(fact.text or ""),
             attachments=fact.attachments,
             observations=fact.observations,
             code=fact.type,
