@@ -316,12 +316,21 @@ def _grown_fhir(times: int) -> bytes:
     return json.dumps(bundle).encode()
 
 
+def _bare_parse(body: bytes) -> object:
+    return bare_hl7.parse(_normalised(body))
+
+
 def growth_lines(rounds: int) -> list[str]:
-    """Time for ten times the size, in multiples of the time for one: 10 is linear."""
+    """Time for ten times the size, in multiples of the time for one: 10 is linear.
+
+    What others take for the same stands below, for more memory slows everyone.
+    """
     shapes: dict[str, tuple[Read, bytes, bytes]] = {
         "HL7 v2, OBX lines": (hl7v2.read, _grown_hl7v2(1), _grown_hl7v2(10)),
+        "   the bare hl7 library": (_bare_parse, _grown_hl7v2(1), _grown_hl7v2(10)),
         "HL7 v2, messages": (hl7v2.read, _MESSAGE * 100, _MESSAGE * 1000),
         "FHIR, Bundle entries": (fhir.read, _grown_fhir(1), _grown_fhir(10)),
+        "   json.loads": (json.loads, _grown_fhir(1), _grown_fhir(10)),
     }
     small, large = document_shapes(500_000), document_shapes(5_000_000)
     shapes |= {f"C-CDA, {name}": (ccda.read, small[name], large[name]) for name in small}

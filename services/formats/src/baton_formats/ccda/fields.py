@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from baton_formats.ccda.attachments import plain_text
 from baton_formats.ccda.datatypes import concept, identifier, identifiers, period, template_ids, time
-from baton_formats.ccda.document import Node
+from baton_formats.ccda.document import MAX_HEAD, MAX_MEDIA, MAX_NODES, MAX_WORDS, Node
 from baton_formats.ccda.doubts import Doubts
 from baton_formats.ccda.people import PATIENT, is_person, is_private, organization, party
 from baton_formats.declaration import FieldMapping, MessageMapping
@@ -346,6 +346,9 @@ DOCUMENT: Final = MessageMapping(
         "An id is no key by itself; the version is the hash of the content.",
         "Stylesheets and references are never fetched; a document type declaration is refused.",
         "Clinicians of documentationOf and componentOf become practitioners, with their part as role.",
+        f"Narrative and embedded files are kept whole; of all else {MAX_NODES:,} elements and sections,"
+        f" {MAX_HEAD:,} characters, {MAX_WORDS:,} of one element, and {MAX_MEDIA:,} embedded files are kept;"
+        " what is beyond becomes the finding document-too-crowded.",
     ),
 )
 
@@ -464,6 +467,7 @@ REFERRAL: Final = MessageMapping(
         "A referral is read from a Referral Note, or from any document whose reason section says something,"
         " unless the document is a Consultation Note or fulfils an order: that one answers a referral.",
         "Not available, Unknown, Referral and their like are no reason: the text stays, nothing is claimed.",
+        "A reason of more than 64 kB is cut there, with a finding; its section keeps all of it.",
     ),
 )
 
