@@ -1,8 +1,11 @@
 """Hostile XML is refused before it costs anything, and odd but honest XML is read."""
 
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -269,3 +272,60 @@ def test_where_a_document_is_cut_into_pieces_changes_nothing(content: list[str],
         found = stream(body, parted)
     assert (parted.names, parted.text) == (whole.names, whole.text)
     assert (found.broken is None, found.trailing) == (expected.broken is None, expected.trailing)
+
+
+@pytest.mark.parametrize(
+    ("charset", "words"),
+    [
+        ("iso-8859-8", "שלום"),
+        ("windows-1255", "שלום"),
+        ("windows-1256", "سلام"),
+        ("iso-8859-6", "سلام"),
+        ("iso-8859-4", "ķēniņš"),
+        ("iso-8859-15", "cœur €"),
+        ("koi8-r", "слово"),
+        ("macintosh", "œuvre"),
+        ("ibm850", "señor"),
+        ("shift_jis", "山田"),
+        ("iso-2022-jp", "山田"),
+        ("euc-jp", "山田"),
+        ("euc-kr", "김철수"),
+        ("gb18030", "谢叶"),
+        ("big5", "陳大文"),
+    ],
+)
+def test_a_charset_that_is_declared_and_fits_is_used(charset: str, words: str) -> None:
+    room = Heard()
+    report = stream(f'<?xml version="1.0" encoding="{charset}"?><d>{words}</d>'.encode(charset), room)
+    assert room.text == words
+    assert not report.replaced
+
+
+def test_a_second_byte_order_mark_is_passed_over() -> None:
+    assert heard(b"\xef\xbb\xbf\xef\xbb\xbf<d>x</d>").text == "x"
+    assert heard("\ufeff<d>x</d>".encode("utf-16")).text == "x"
+
+
+_FLOOD = """
+import ctypes, gc
+from baton_formats.ccda.safe_xml import stream
+from baton_formats.ccda.document import Outside
+
+def resident():
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
+
+for k in range(12):
+    stream(("<d>" + "".join(f"<n{k}_{i}{'x' * 480}/>" for i in range(9000)) + "</d>").encode(), Outside())
+    if k == 3:
+        early = resident()
+print(resident() - early)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the resident size is read from /proc")
+def test_names_that_were_read_once_are_forgotten() -> None:
+    """What libxml2 keeps for the life of a thread would be 35 MB here."""
+    done = subprocess.run([sys.executable, "-c", _FLOOD], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 12_000

@@ -4,17 +4,20 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import Final
 
+from baton_formats.ccda.doubts import Placed
 from baton_formats.ccda.narrative import Narrative, safe
 from baton_formats.ccda.safe_xml import Room
+from baton_formats.facts import Text
 
 HL7: Final = "urn:hl7-org:v3"
 SDTC: Final = "urn:hl7-org:sdtc"
-MAX_NODES: Final = 20_000
+MAX_NODES: Final = 10_000
 """Elements of the head and sections that are kept; a real document has a few hundred."""
 MAX_MEDIA: Final = 2_000
 """Embedded files and pictures that are kept."""
-MAX_HEAD: Final = 500_000
-"""Characters of attributes and text of the head that are kept; a real document has some ten thousand."""
+MAX_HEAD: Final = 250_000
+"""Characters of attributes and text of the head that are kept; a real document has five thousand."""
+_EACH_ATTRIBUTE: Final = 32  # characters that an attribute counts for besides its value
 MAX_WORDS: Final = 65_536
 """Characters of one element of the head that are kept, so that an endless title leaves room for a patient."""
 
@@ -53,9 +56,9 @@ class Node:
     def open(self, name: str, attributes: dict[str, str]) -> Room:
         """A child element opens."""
         if name == "structuredBody":
-            return Body(self._shelf.sections, self._shelf, "/ClinicalDocument")
+            return Body(self._shelf.sections, self._shelf, None)
         if name == "text" and self.name == "nonXMLBody":
-            return self._shelf.medium(f"{self.where}/text", attributes)
+            return self._shelf.medium(self, "text", attributes)
         if not self._shelf.takes(attributes):
             return _SKIPPED
         child = Node(name, attributes, self, self._shelf)
@@ -140,14 +143,20 @@ class Node:
 class Media:
     """Content that travelled inside: the attributes of an ED element, its text, and the reference in it."""
 
-    __slots__ = ("_shelf", "_utf8", "attributes", "reference", "where")
+    __slots__ = ("_name", "_parent", "_shelf", "_utf8", "attributes", "reference")
 
-    def __init__(self, where: str, attributes: dict[str, str], shelf: "Shelf") -> None:
-        self.where = where
+    def __init__(self, parent: Placed, name: str, attributes: dict[str, str], shelf: "Shelf") -> None:
+        self._parent = parent
+        self._name = name
         self.attributes = attributes
         self.reference: str | None = None
         self._shelf = shelf
         self._utf8: BytesIO | None = None
+
+    @property
+    def where(self) -> str:
+        """Its place, worked out when a finding needs it."""
+        return f"{self._parent.where}/{self._name}"
 
     def open(self, name: str, attributes: dict[str, str]) -> Room:
         """A `reference` is noted and never followed; a `thumbnail` is passed over."""
@@ -159,15 +168,25 @@ class Media:
         """Nothing to finish."""
 
     def data(self, text: str) -> None:
-        """A piece of the content."""
+        """A piece of the content; blank before it is no part of it."""
         if self._utf8 is None:
+            text = text.lstrip()
+            if not text:
+                return
             self._utf8 = BytesIO()
         self._utf8.write(text.encode())
 
     def take(self) -> bytes:
-        """The content as UTF-8; it is not kept a second time."""
+        """The content as UTF-8 without blank ends; it is not kept a second time."""
         held, self._utf8 = self._utf8, None
-        return held.getvalue() if held is not None else b""
+        if held is None:
+            return b""
+        with held.getbuffer() as view:
+            size = len(view)
+            while view[size - 1] in b" \t\r\n":
+                size -= 1
+        held.truncate(size)
+        return held.getvalue()
 
 
 class Shelf:
@@ -180,12 +199,12 @@ class Shelf:
         self._characters = MAX_HEAD
         self._nodes = MAX_NODES
 
-    def medium(self, where: str, attributes: dict[str, str]) -> Room:
+    def medium(self, parent: Placed, name: str, attributes: dict[str, str]) -> Room:
         """A new place for embedded content."""
         if len(self.media) == MAX_MEDIA or not self.takes(attributes):
             self.crowded = True
             return _SKIPPED
-        self.media.append(Media(where, attributes, self))
+        self.media.append(Media(parent, name, attributes, self))
         return self.media[-1]
 
     def begun(self, text: str, most: int) -> str:
@@ -197,7 +216,7 @@ class Shelf:
 
     def takes(self, attributes: dict[str, str]) -> bool:
         """Whether there is room for one more element with these attributes; if so, it is taken."""
-        characters = sum(map(len, attributes.values()))
+        characters = sum(map(len, attributes.values())) + _EACH_ATTRIBUTE * len(attributes)
         if self._nodes == 0 or characters > min(self._characters, MAX_WORDS):
             self.crowded = True
             return False
@@ -210,29 +229,47 @@ _HEAD_OF_SECTION: Final = frozenset({"templateId", "code", "title", "id"})
 
 
 class SectionDraft:
-    """A section while it is read: `head` holds its code, title and template ids, `narrative` its text."""
+    """A section while it is read: `head` holds its code, title and template ids."""
 
-    __slots__ = ("_shelf", "head", "narrative", "sections", "where")
+    __slots__ = ("_draft", "_number", "_parent", "_shelf", "active", "head", "sections", "text")
 
-    def __init__(self, where: str, shelf: Shelf) -> None:
-        self.where = where
+    def __init__(self, parent: "SectionDraft | None", number: int, shelf: Shelf) -> None:
         self.head = Node("section", {}, None, shelf)
-        self.narrative = Narrative()
         self.sections: list[SectionDraft] = []
+        self.text: Text | None = None
+        self.active = False
+        self._draft: Narrative | None = None
+        self._parent = parent
+        self._number = number
         self._shelf = shelf
+
+    @property
+    def where(self) -> str:
+        """Its place, worked out when a finding needs it."""
+        outer = self._parent.where if self._parent is not None else "/ClinicalDocument"
+        return f"{outer}/section[{self._number}]"
 
     def open(self, name: str, attributes: dict[str, str]) -> Room:
         """A child element opens."""
         if name == "text":
-            return self.narrative
+            self._draft = self._draft or Narrative()
+            return self._draft
         if name in _HEAD_OF_SECTION:
             return self.head.open(name, attributes)
         if name == "component":
-            return Body(self.sections, self._shelf, self.where)
-        return Entry(self.where, self._shelf)
+            return Body(self.sections, self._shelf, self)
+        if name == "section":
+            return Body(self.sections, self._shelf, self).open(name, attributes)
+        return Entry(self, self._shelf)
 
     def close(self, name: str) -> None:
-        """Nothing to finish."""
+        """Nothing more will come."""
+        self.finish()
+
+    def finish(self) -> None:
+        """What the narrative collected becomes its text, also where the section never closed."""
+        if self._draft is not None:
+            self.text, self.active, self._draft = self._draft.text(), self._draft.active, None
 
     def data(self, text: str) -> None:
         """Stray text between the elements of a section means nothing."""
@@ -241,10 +278,10 @@ class SectionDraft:
 class Body:
     """The structured body, or a component of a section: a list of sections, in components at any depth."""
 
-    def __init__(self, sections: list[SectionDraft], shelf: Shelf, where: str) -> None:
+    def __init__(self, sections: list[SectionDraft], shelf: Shelf, parent: SectionDraft | None) -> None:
         self._sections = sections
         self._shelf = shelf
-        self._where = where
+        self._parent = parent
 
     def open(self, name: str, attributes: dict[str, str]) -> Room:
         """A child element opens."""
@@ -252,7 +289,7 @@ class Body:
             return self
         if name != "section" or not self._shelf.takes(attributes):
             return _SKIPPED
-        self._sections.append(SectionDraft(f"{self._where}/section[{len(self._sections) + 1}]", self._shelf))
+        self._sections.append(SectionDraft(self._parent, len(self._sections) + 1, self._shelf))
         return self._sections[-1]
 
     def close(self, name: str) -> None:
@@ -265,17 +302,17 @@ class Body:
 class Entry:
     """A clinical entry: passed over but for pictures and other media in it (`observationMedia`)."""
 
-    def __init__(self, where: str, shelf: Shelf, *, is_media: bool = False) -> None:
-        self._where = where
+    def __init__(self, parent: Placed, shelf: Shelf, *, is_media: bool = False) -> None:
+        self._parent = parent
         self._shelf = shelf
         self._is_media = is_media
 
     def open(self, name: str, attributes: dict[str, str]) -> Room:
         """A child element opens."""
         if self._is_media and name == "value":
-            return self._shelf.medium(f"{self._where}/observationMedia/value", attributes)
+            return self._shelf.medium(self._parent, "observationMedia/value", attributes)
         if name == "observationMedia":
-            return Entry(self._where, self._shelf, is_media=True)
+            return Entry(self._parent, self._shelf, is_media=True)
         return self
 
     def close(self, name: str) -> None:

@@ -211,12 +211,13 @@ def says_unsigned(text: bytes) -> bool:
 
 
 def _section(draft: SectionDraft, doubts: Doubts) -> Section:
-    if draft.narrative.active:
+    draft.finish()
+    if draft.active:
         doubts.add("active-content-removed", f"{draft.where}/text")
     return Section(
         title=draft.head.text_at("title"),
         code=concept(draft.head.first("code")),
-        text=draft.narrative.text(),
+        text=draft.text,
         template_ids=template_ids(draft.head),
         sections=tuple(_section(inner, doubts) for inner in draft.sections),
     )

@@ -3,11 +3,13 @@
 import codecs
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from lxml import etree
 
+T = TypeVar("T")
 CHUNK: Final = 64 * 1024
 """Bytes decoded and handed to the parser at a time, so that no second copy of the document is held."""
 
@@ -92,20 +94,12 @@ _WIDE: Final = (
     ("utf-16-be", 2, False),
 )
 _SINGLE_BYTE: Final = frozenset(
-    {
-        "latin-1",
-        "cp1250",
-        "cp1251",
-        "cp1252",
-        "cp1253",
-        "cp1254",
-        "iso8859-2",
-        "iso8859-5",
-        "iso8859-7",
-        "iso8859-9",
-        "iso8859-15",
-        "ascii",
-    }
+    {f"cp125{number}" for number in range(9)}
+    | {f"iso8859-{number}" for number in (*range(2, 12), *range(13, 17))}
+    | {"latin-1", "cp437", "cp850", "cp852", "cp866", "koi8-r", "koi8-u", "mac-roman", "tis-620"}
+)
+_MULTI_BYTE: Final = frozenset(
+    {"big5", "cp932", "cp949", "euc_jp", "euc_kr", "gb18030", "gb2312", "gbk", "iso2022_jp", "shift_jis"}
 )
 _DECLARATION: Final = re.compile(r"<\?xml\s[^>]{0,400}?\?>")
 _ENCODING: Final = re.compile(r"encoding\s*=\s*[\"']([A-Za-z][A-Za-z0-9._\-]{0,40})[\"']")
@@ -143,7 +137,7 @@ def stream(
         raise XmlRefused("too-large", f"the document is larger than {limits.max_bytes} bytes")
     source = _source_of(body)
     guard = _Guard(outside, named, limits)
-    broken = _feed(_texts(body, source), guard, limits)
+    broken = _in_a_thread_of_its_own(lambda: _feed(_texts(body, source), guard, limits))
     trailing = broken is not None and guard.closed
     return XmlReport(
         root=guard.root,
@@ -154,6 +148,16 @@ def stream(
         trailing=trailing,
         broken=None if trailing else broken,
     )
+
+
+def _in_a_thread_of_its_own(task: Callable[[], T]) -> T:
+    """Runs a task in a new thread and answers or raises what it does.
+
+    libxml2 remembers the names of elements and attributes for as long as the thread lives that met them, up
+    to a limit at which it refuses whatever brings new ones. A reader may not depend on what it read before.
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(task).result()
 
 
 def _feed(texts: Iterator[str], guard: "_Guard", limits: XmlLimits) -> XmlRefused | None:
@@ -376,8 +380,11 @@ def _in_plain_words(error: etree.XMLSyntaxError) -> XmlRefused:
 
 def _source_of(body: bytes) -> _Source:
     """Chooses the codec, in the order of XML 1.0 appendix F, and checks what stands before the root."""
-    marked = next(((len(mark), name) for mark, name in _BOMS if body.startswith(mark)), None)
-    start, family = marked or (0, _unmarked_family(body))
+    mark, family = next(((mark, name) for mark, name in _BOMS if body.startswith(mark)), (b"", ""))
+    start = 0
+    while mark and body.startswith(mark, start):  # programs that pass a file on add another one
+        start += len(mark)
+    family = family or _unmarked_family(body)
     head = body[start : start + _PROLOG_LIMIT].decode(family or "latin-1", "replace")
     blank = len(head) - len(head.lstrip())
     declaration = _DECLARATION.match(head, blank)
@@ -422,7 +429,9 @@ def _codec(body: bytes, start: int, family: str, declared: str) -> tuple[str, bo
     if family:
         return family, not decodes(body, start, family)
     claimed = _known(declared)
-    if claimed in _SINGLE_BYTE and claimed != "ascii" and not _has_multibyte_utf8(body, start):
+    if claimed in _MULTI_BYTE and decodes(body, start, claimed):
+        return claimed, False
+    if claimed in _SINGLE_BYTE and not _has_multibyte_utf8(body, start):
         return claimed, not decodes(body, start, claimed)
     if decodes(body, start, "utf-8"):
         return "utf-8", False
@@ -436,9 +445,10 @@ def _has_multibyte_utf8(body: bytes, start: int) -> bool:
 
 def _known(declared: str) -> str:
     try:
-        return codecs.lookup(declared).name.replace("iso8859-1", "latin-1") if declared != "" else ""
+        name = codecs.lookup(declared).name if declared else ""
     except (LookupError, ValueError):
         return ""
+    return "latin-1" if name == "iso8859-1" else name
 
 
 def decodes(body: bytes, start: int, encoding: str) -> bool:
