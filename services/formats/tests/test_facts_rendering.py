@@ -31,7 +31,7 @@ from baton_formats.facts import (
 )
 from baton_formats.findings import Envelope, Finding, Format, Message, Outcome, ReadResult, refused
 from baton_formats.rendering import NotAFact, fact_from_plain, from_plain, members, to_json, to_plain
-from baton_formats.times import fhir_text, hl7_text, is_backwards, parse_hl7, parse_iso
+from baton_formats.times import drops_offset, fhir_text, hl7_text, is_backwards, parse_hl7, parse_iso
 
 # ---- rendering ---------------------------------------------------------------------------------------------
 
@@ -167,6 +167,8 @@ def test_a_refusal_has_a_reason_and_a_refusing_finding_does_not_refuse() -> None
         ("20210924093000+0215", "2021-09-24T09:30:00+02:15", "second", 135),
         ("20210924093000.1234+00", "2021-09-24T09:30:00.1234+00:00", "fraction", 0),
         ("20130221-08", "2013-02-21", "day", None),
+        ("20240101120000+1500", "2024-01-01T12:00:00+15:00", "second", 900),
+        ("202401011200-2359", "2024-01-01T12:00-23:59", "minute", -1439),
     ],
 )
 def test_hl7_times_keep_their_precision(text: str, iso: str, precision: str, offset: int | None) -> None:
@@ -175,7 +177,18 @@ def test_hl7_times_keep_their_precision(text: str, iso: str, precision: str, off
 
 
 @pytest.mark.parametrize(
-    "text", ["Aug 15, 1942", "19999999", "1231231", "", "1111111", "2021092409300099", "20230230"]
+    "text",
+    [
+        "Aug 15, 1942",
+        "19999999",
+        "1231231",
+        "",
+        "1111111",
+        "2021092409300099",
+        "20230230",
+        "202401011200+2400",
+        "202401011200+1260",
+    ],
 )
 def test_what_is_no_hl7_time_keeps_its_text(text: str) -> None:
     assert parse_hl7(text) == PartialTime(text=text)
@@ -234,6 +247,21 @@ def test_fhir_times_get_seconds_but_never_an_offset_nobody_gave() -> None:
     assert fhir_text(parse_hl7("2018062309")) == "2018-06-23"
     assert fhir_text(parse_hl7("2018062309"), default_zone="Z") == "2018-06-23T09:00:00Z"
     assert fhir_text(parse_hl7("Aug 15, 1942")) is None
+
+
+def test_an_offset_fhir_does_not_allow_becomes_the_same_moment_in_utc() -> None:
+    assert fhir_text(parse_hl7("202401011200+1500")) == "2023-12-31T21:00:00Z"
+    assert fhir_text(parse_hl7("20240101120030.25-1430")) == "2024-01-02T02:30:30.25Z"
+    assert fhir_text(parse_hl7("202401011200+1400")) == "2024-01-01T12:00:00+14:00"
+    assert fhir_text(parse_hl7("000101010000+2300")) == "0001-01-01"
+
+
+@pytest.mark.parametrize(
+    ("text", "drops"),
+    [("20240101-0500", True), ("2024+01", True), ("20240101", False), ("202401011200-0500", False)],
+)
+def test_an_offset_that_a_date_cannot_keep_is_told(text: str, drops: bool) -> None:
+    assert drops_offset(text) is drops
 
 
 @given(st.text(max_size=40))

@@ -10,6 +10,7 @@ from baton_formats import mapping
 from baton_formats.declaration import FieldMapping, MessageMapping
 from baton_formats.facts import FACT_TYPES
 from baton_formats.findings import Format
+from baton_formats.sentences import sentences
 
 _PAGES = Path(__file__).resolve().parents[3] / "docs" / "formats"
 _ALL = [(page, one) for page in mapping.PAGES for one in page.mappings]
@@ -36,6 +37,75 @@ def test_a_mapping_says_what_a_person_needs(page: mapping.Page, one: MessageMapp
     assert all(
         re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code) for field in one.fields for code in field.findings
     )
+
+
+_SOURCE = Path(mapping.__file__).parent
+_RAISED_IN = {
+    "hl7v2": ["hl7v2/*.py", "sniff.py"],
+    "fhir": ["fhir/*.py"],
+    "ccda": ["ccda/[!s]*.py", "ccda/sections.py"],  # safe_xml refuses, in words that are no findings
+    "xdm": ["xdm/*.py", "ccda/doubts.py"],
+}
+
+
+@pytest.mark.parametrize("page", mapping.PAGES, ids=lambda page: page.name)
+def test_every_finding_that_the_source_can_raise_stands_on_its_page_with_a_sentence(
+    page: mapping.Page,
+) -> None:
+    paths = [path for pattern in _RAISED_IN[page.name] for path in _SOURCE.glob(pattern)]
+    raised = set(sentences(paths))
+    explained = {code for code, words in page.details.items() if " " in words}
+    assert len(raised) > 10
+    assert raised - explained == set()
+    table = mapping.render(page).partition("## Findings")[2]
+    assert all(f"| `{code}` | " in table for code in raised)
+
+
+@pytest.mark.parametrize("page", mapping.PAGES, ids=lambda page: page.name)
+def test_every_finding_named_in_a_table_is_explained_on_the_page(page: mapping.Page) -> None:
+    named = {code for one in page.mappings for field in one.fields for code in field.findings}
+    assert named - set(page.details) == set()
+
+
+def test_codes_are_found_wherever_they_are_raised(tmp_path: Path) -> None:
+    module = tmp_path / "sample.py"
+    module.write_text(
+        """
+TABLE = {"a": ("in-a-table", "words in a table")}
+ONE = "words of a constant"
+
+class Refused(Exception):
+    def __init__(self, code: str, detail: str) -> None: ...
+
+def note(code, place, detail=ONE): ...
+
+def count(code, where, number):
+    Finding(code, where, f"found were {number} of them")
+
+def raises(view, odd):
+    view.note("by-a-method", "PID-1", "words of a method")
+    Finding(code="by-keyword", where="x", detail=ONE)
+    code = "first-choice" if odd else "second-choice"
+    note(code, "y", "words of a choice")
+
+def raises_more():
+    for code, detail in (("in-a-loop", "words of the first"), ("in-the-loop", "words of the second")):
+        note(code, "z", detail)
+    count("by-another", "w", 3)
+    raise Refused("as-an-error", "words of an error")
+"""
+    )
+    assert sentences([module]) == {
+        "as-an-error": ("words of an error",),
+        "by-a-method": ("words of a method",),
+        "by-another": ("found were … of them",),
+        "by-keyword": ("words of a constant",),
+        "first-choice": ("words of a choice",),
+        "in-a-loop": ("words of the first",),
+        "in-a-table": ("words in a table",),
+        "in-the-loop": ("words of the second",),
+        "second-choice": ("words of a choice",),
+    }
 
 
 def test_every_target_of_a_fact_is_a_field_of_it() -> None:

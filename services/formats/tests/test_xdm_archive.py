@@ -32,14 +32,20 @@ def zipped(*files: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZI
 
 
 def metadata(
-    uri: str, *, name: str = "Testperson^Ada", born: str = "19700102", number: str = "42", more: str = ""
+    uri: str,
+    *,
+    name: str = "Testperson^Ada",
+    born: str = "19700102",
+    number: str = "42",
+    namespace: str = "2.16.840.1.113883.19.79",
+    more: str = "",
 ) -> bytes:
     return f"""<SubmitObjectsRequest xmlns="urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0">
       <RegistryObjectList xmlns="urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0">
         <ExtrinsicObject mimeType="application/pdf">
         <Slot name="URI"><ValueList><Value>{uri}</Value></ValueList></Slot>
         <Slot name="sourcePatientId"><ValueList>
-          <Value>{number}^^^&amp;1.2.3&amp;ISO</Value></ValueList></Slot>
+          <Value>{number}^^^&amp;{namespace}&amp;ISO</Value></ValueList></Slot>
         <Slot name="sourcePatientInfo"><ValueList><Value>PID-5|{name}</Value><Value>PID-7|{born}</Value>
           <Value>PID-8|F</Value></ValueList></Slot>{more}
       </ExtrinsicObject></RegistryObjectList></SubmitObjectsRequest>""".encode()
@@ -90,6 +96,37 @@ def test_the_document_wins_over_its_metadata(clinical_document: Make) -> None:
     } <= codes(result)
 
 
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        ({"name": "Testperson^Bea"}, "metadata-name-differs"),
+        ({"namespace": "1.2.3"}, "metadata-identifier-differs"),
+        ({"namespace": "9.9.9"}, "metadata-identifier-differs"),
+    ],
+    ids=["a twin", "the same number of somebody else", "the same number under what is no OID"],
+)
+def test_metadata_about_somebody_much_alike_is_found(
+    clinical_document: Make, told: dict[str, str], code: str
+) -> None:
+    sheet = metadata("DOC1.XML", **told)
+    result = read(zipped((f"{_FOLDER}/METADATA.XML", sheet), (f"{_FOLDER}/DOC1.XML", clinical_document())))
+    assert codes(result) == {code}
+
+
+@pytest.mark.parametrize("name", ["TESTPERSON^ADA^B", "Testperson^A.", "Testperson", "Test Person^Ada"])
+def test_metadata_that_writes_a_name_otherwise_agrees(clinical_document: Make, name: str) -> None:
+    sheet = metadata("DOC1.XML", name=name)
+    result = read(zipped((f"{_FOLDER}/METADATA.XML", sheet), (f"{_FOLDER}/DOC1.XML", clinical_document())))
+    assert result.outcome is Outcome.ACCEPTED
+
+
+def test_a_document_that_mentions_fhir_at_its_beginning_is_still_a_document(clinical_document: Make) -> None:
+    body = clinical_document().replace(
+        b"<ClinicalDocument", b'<ClinicalDocument xmlns:f="http://hl7.org/fhir"'
+    )
+    assert [message.type for message in read(zipped(("A.XML", body))).messages] == ["ClinicalDocument"]
+
+
 def test_findings_of_a_document_say_which_file_they_are_about(clinical_document: Make) -> None:
     result = read(zipped((f"{_FOLDER}/DOC1.XML", clinical_document(name=""))))
     where = [finding.where for finding in result.all_findings if finding.code == "patient-without-name"]
@@ -119,6 +156,7 @@ def test_a_pdf_is_kept_for_the_patient_of_the_metadata() -> None:
         zipped((f"{_FOLDER}/METADATA.XML", metadata("LETTER.PDF")), (f"{_FOLDER}/LETTER.PDF", b"%PDF-1.4 x"))
     )
     found = document(result)
+    assert result.messages[0].entries == 1
     assert found.attachments[0].content == b"%PDF-1.4 x"
     assert found.attachments[0].media_type == "application/pdf"
     assert isinstance(found.patient, Patient)

@@ -162,7 +162,8 @@ class Identifier:
 class HumanName:
     """A name as given; ``use`` in usual, official, temp, nickname, anonymous, old, maiden.
 
-    ``partner_family`` is the partner's surname of HL7 v2 FN.5 (``EVERYMAN&&&&Aniston``).
+    ``partner_family`` is the partner's surname of HL7 v2 FN.5 (``EVERYMAN&&&&Aniston``). ``extensions`` are
+    what a FHIR sender added to the name or to its parts (``family``, ``given[1]``).
     """
 
     family: str | None = None
@@ -173,6 +174,7 @@ class HumanName:
     text: str | None = None
     partner_family: str | None = None
     period: Period | None = None
+    extensions: tuple[Extension, ...] = ()
 
 
 @built_at_once
@@ -223,9 +225,12 @@ class Link:
 class Extension:
     """Something a sender added beyond the standard, kept as it came.
 
-    ``element`` is the element it stands on (``gender`` for FHIR ``_gender``), empty for the thing itself.
+    ``element`` is the element it stands on (``gender`` for FHIR ``_gender``, ``given[1]`` in a list), empty
+    for the thing itself.
     ``type`` is the FHIR type after ``value`` (``Code``, ``Reference``), ``value`` its text, or JSON where the
-    type is not primitive. For HL7 v2, ``url`` is the name of a Z segment and ``value`` its text.
+    type is not primitive, with every digit. For HL7 v2, ``url`` is the name of a Z segment and ``value`` its
+    text. ``modifier`` says that it may turn the meaning of the thing round (FHIR ``modifierExtension``): it
+    must never be passed on as one that does not.
     """
 
     url: str
@@ -233,6 +238,7 @@ class Extension:
     type: str | None = None
     value: str | None = None
     extensions: tuple[Extension, ...] = ()
+    modifier: bool = False
 
 
 @built_at_once
@@ -276,7 +282,8 @@ class Signature:
 class Patient:
     """The person a message is about. ``gender`` in male, female, other, unknown.
 
-    ``cleared`` names the fields the sender explicitly emptied (HL7 v2 ``""``): delete, not unchanged.
+    ``cleared`` names the fields the sender explicitly emptied (HL7 v2 ``""``): delete, not unchanged. A part
+    of a field stands behind a dot: ``telecom.home``, ``identifiers.SS``, ``names.given``, ``addresses.city``.
     """
 
     kind: ClassVar[str] = "patient"
@@ -484,13 +491,21 @@ class Referral:
 @built_at_once
 @dataclass(frozen=True, slots=True)
 class TaskValue:
-    """One input or output of a Task: a link, words, a code or a time, whichever the sender chose."""
+    """One input or output of a Task: a link, words, a code, a time or a file, whichever the sender chose.
+
+    What is none of these is kept as it came: ``value_type`` is the FHIR type after ``value`` (``Quantity``,
+    ``Boolean``), ``value`` its text, or JSON where the type is not primitive, with every digit.
+    """
 
     type: Concept | None = None
     link: Link | None = None
     text: str | None = None
     concept: Concept | None = None
     at: PartialTime | None = None
+    attachment: Attachment | None = None
+    identifier: Identifier | None = None
+    value_type: str | None = None
+    value: str | None = None
 
 
 @built_at_once

@@ -14,8 +14,10 @@ from typing import Final
 
 from baton_formats import ccda, fhir, hl7v2, xdm
 from baton_formats.declaration import FieldMapping, MessageMapping
+from baton_formats.fhir.details import REFUSALS
+from baton_formats.sentences import sentences
 
-_WRITTEN: Final = (
+_NOTICE: Final = (
     "<!-- Written by `python -m baton_formats.mapping`: change the declarations, not the page. -->"
 )
 _COLUMNS: Final = ("Field", "Meaning", "Read from", "Else from", "Findings")
@@ -31,9 +33,18 @@ class Page:
     details: Mapping[str, str] = field(default_factory=dict)
 
 
+_HERE: Final = Path(__file__).parent
+
+
+def _told(*packages: str) -> dict[str, str]:
+    """The findings of packages whose sentences stand where they are raised."""
+    paths = [path for package in packages for path in _HERE.glob(package)]
+    return {code: "; ".join(words) for code, words in sentences(paths).items() if words}
+
+
 PAGES: Final = (
-    Page("hl7v2", "HL7 v2", hl7v2.MAPPINGS),
-    Page("fhir", "FHIR R4 and STU3", fhir.MAPPINGS, fhir.DETAILS),
+    Page("hl7v2", "HL7 v2", hl7v2.MAPPINGS, _told("hl7v2/*.py", "sniff.py")),
+    Page("fhir", "FHIR R4 and STU3", fhir.MAPPINGS, _told("fhir/*.py") | REFUSALS | fhir.DETAILS),
     Page("ccda", "C-CDA", ccda.MAPPINGS, ccda.DETAILS),
     Page("xdm", "XDM archives", xdm.MAPPINGS, xdm.DETAILS),
 )
@@ -41,12 +52,12 @@ PAGES: Final = (
 
 def render(page: Page) -> str:
     """The whole page as Markdown: one table a message, and what its findings mean where that is declared."""
-    return "\n".join([f"# {page.title}", "", _WRITTEN, "", *_body(page)]) + "\n"
+    return "\n".join([f"# {page.title}", "", _NOTICE, "", *_body(page)]) + "\n"
 
 
 def render_index(pages: Sequence[Page]) -> str:
     """The page that leads to the others."""
-    lines = ["# Where each fact comes from", "", _WRITTEN, ""]
+    lines = ["# Where each fact comes from", "", _NOTICE, ""]
     for page in pages:
         lines += [f"- [{page.title}]({page.name}.md): {_messages(page)}"]
     return "\n".join(lines) + "\n"

@@ -8,7 +8,7 @@ import codecs
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from itertools import chain
@@ -18,7 +18,17 @@ import orjson
 
 from baton_formats import facts as facts_module
 from baton_formats import findings as findings_module
-from baton_formats.facts import FACT_TYPES, Attachment, Document, Fact, PartialTime, Referral, Section, Text
+from baton_formats.facts import (
+    FACT_TYPES,
+    Attachment,
+    Document,
+    Extension,
+    Fact,
+    PartialTime,
+    Referral,
+    Section,
+    Text,
+)
 from baton_formats.findings import Message, ReadResult
 
 Plain = dict[str, Any]
@@ -47,7 +57,29 @@ def to_plain(value: object) -> Any:
         return [to_plain(item) for item in value]
     if isinstance(value, PartialTime):
         return value.iso if value.iso is not None else {"unreadable": value.text}
+    if isinstance(value, Section | Extension):
+        return _nested(value)
     return {name: to_plain(item) for name, item in members(value)}
+
+
+_WITHIN: Final[dict[type, str]] = {Section: "sections", Extension: "extensions"}
+"""What may hold its own kind, and in which field."""
+
+
+def _nested(top: Section | Extension) -> Plain:
+    """One of these at any depth takes no more of the stack of Python than a single one."""
+    within = _WITHIN[type(top)]
+    plain: Plain = {}
+    left: list[tuple[object, Plain]] = [(top, plain)]
+    while left:
+        one, into = left.pop()
+        for name, item in members(one):
+            if name == within and isinstance(item, tuple):
+                into[name] = [{} for _ in item]
+                left.extend(zip(item, into[name], strict=True))
+            else:
+                into[name] = to_plain(item)
+    return plain
 
 
 def members(value: object) -> Iterator[tuple[str, object]]:
@@ -104,26 +136,59 @@ _PIECE: Final = 48 * 1024
 
 def to_json(named: Iterable[tuple[str, object]]) -> Iterator[bytes]:
     """``members`` as the text of one JSON object, in pieces: no text and no content is copied whole."""
-    yield from _joined(b"{", (_named(name, value) for name, value in named), b"}")
+    open_ones = [_object(named)]
+    while open_ones:
+        piece = next(open_ones[-1], None)
+        if piece is None:
+            open_ones.pop()
+        elif isinstance(piece, bytes):
+            yield piece
+        else:
+            open_ones.append(piece)
 
 
-def _named(name: str, value: object) -> Iterator[bytes]:
-    yield orjson.dumps(name) + b":"
-    yield from _pieces(value)
+_Pieces = Iterator["bytes | _Pieces"]
+"""Bytes, and the pieces of what stands within, which are taken one level at a time."""
 
 
-def _pieces(value: object) -> Iterator[bytes]:
+def _object(named: Iterable[tuple[str, object]]) -> _Pieces:
+    mark = b"{"
+    for name, value in named:
+        yield mark + orjson.dumps(name) + b":"
+        yield _pieces(value)
+        mark = b","
+    yield b"}" if mark == b"," else b"{}"
+
+
+def _list(values: tuple[object, ...]) -> _Pieces:
+    mark = b"["
+    for value in values:
+        yield mark
+        yield _pieces(value)
+        mark = b","
+    yield b"]" if mark == b"," else b"[]"
+
+
+def _pieces(value: object) -> _Pieces:
     if isinstance(value, bytes):
         encoded = (base64.b64encode(value[at : at + _PIECE]) for at in range(0, len(value), _PIECE))
-        yield from chain((b'"',), encoded, (b'"',))
-    elif isinstance(value, Text):
-        yield from chain((b'"',), _escaped(value.utf8), (b'"',))
-    elif isinstance(value, tuple):
-        yield from _joined(b"[", (_pieces(item) for item in value), b"]")
-    elif isinstance(value, _BULKY):
-        yield from to_json(members(value))
-    else:
-        yield orjson.dumps(to_plain(value))
+        return chain((b'"',), encoded, (b'"',))
+    if isinstance(value, Text):
+        return chain((b'"',), _escaped(value.utf8), (b'"',))
+    if isinstance(value, tuple):
+        return _list(value)
+    if isinstance(value, _BULKY):
+        return _object(members(value))
+    return _at_once(value)
+
+
+def _at_once(value: object) -> _Pieces:
+    try:
+        return iter((orjson.dumps(to_plain(value)),))
+    except TypeError:  # nested deeper than the encoder goes, or text that no JSON can carry
+        if not is_dataclass(value) or isinstance(value, PartialTime):
+            raise
+        return _object(members(value))
 
 
 def _escaped(utf8: bytes) -> Iterator[bytes]:
@@ -133,25 +198,34 @@ def _escaped(utf8: bytes) -> Iterator[bytes]:
         yield orjson.dumps(piece)[1:-1]
 
 
-def _joined(start: bytes, items: Iterable[Iterator[bytes]], end: bytes) -> Iterator[bytes]:
-    mark = start
-    for item in items:
-        yield mark
-        yield from item
-        mark = b","
-    yield end if mark == b"," else start + end
+def fact_from_plain(plain: Mapping[str, Any], *, where: str = "") -> Fact:
+    """The fact that ``to_plain`` rendered. Raises :class:`NotAFact` for an unknown kind, field or type.
+
+    ``where`` is the place of the fact in what was read, for the message.
+    """
+    return from_plain(_class_of(plain, where), plain, where=where)
 
 
-def fact_from_plain(plain: Mapping[str, Any]) -> Fact:
-    """The fact that ``to_plain`` rendered. Raises :class:`NotAFact` for an unknown kind, field or type."""
+def _class_of(plain: object, where: str) -> type[Fact]:
+    if not isinstance(plain, Mapping):
+        raise NotAFact(f"{where or 'fact'}: an object is expected")
     kind = plain.get("kind")
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise NotAFact("kind: no such kind of fact")
-    return from_plain(_KINDS[kind], plain)
+        raise NotAFact(f"{where}{'.' if where else ''}kind: no such kind of fact")
+    return _KINDS[kind]
 
 
 def from_plain(cls: type[T], plain: Mapping[str, Any], *, where: str = "") -> T:
-    """One dataclass of :mod:`facts` or :mod:`findings` from its plain form. Raises :class:`NotAFact`."""
+    """One dataclass of :mod:`facts` or :mod:`findings` from its plain form. Raises :class:`NotAFact`.
+
+    Also where facts stand within facts deeper than any reader makes them.
+    """
+    if cls in _WITHIN:
+        return cast(T, _from_nested(cls, plain, where))
+    return cast(T, _built(cls, _values(cls, plain, where), where))
+
+
+def _values(cls: type, plain: object, where: str) -> dict[str, Any]:
     if not isinstance(plain, Mapping):
         raise NotAFact(f"{where or cls.__name__}: an object is expected")
     readers = _field_readers(cast(Any, cls))
@@ -160,12 +234,46 @@ def from_plain(cls: type[T], plain: Mapping[str, Any], *, where: str = "") -> T:
         if name == "kind" and "kind" not in readers:
             continue
         if name not in readers:
-            raise NotAFact(f"{where}{'.' if where else ''}{name}: no such field")
+            raise NotAFact(f"{where or cls.__name__}: a field is named that it does not have")
         values[name] = readers[name](value, f"{where}{'.' if where else ''}{name}")
+    return values
+
+
+def _built(cls: type, values: dict[str, Any], where: str) -> Any:
     try:
         return cls(**values)
     except TypeError as error:
         raise NotAFact(f"{where or cls.__name__}: a required field is missing") from error
+
+
+_MAX_DEPTH: Final = 100
+
+
+@dataclass(slots=True)
+class _Draft:
+    """One of a kind that may hold its own kind, while it is read: it is built after all within it."""
+
+    plain: object
+    where: str
+    depth: int = 1
+    values: dict[str, Any] = field(default_factory=dict)
+    built: Any = None
+
+
+def _from_nested(cls: type, plain: object, where: str) -> Any:
+    drafts = [_Draft(plain, where)]
+    for draft in drafts:
+        if draft.depth > _MAX_DEPTH:
+            raise NotAFact(f"{where or cls.__name__}: nested deeper than any message has it")
+        draft.values = _values(cls, draft.plain, draft.where)
+        for inner in draft.values.get(_WITHIN[cls], ()):
+            inner.depth = draft.depth + 1
+            drafts.append(inner)
+    for draft in reversed(drafts):
+        within = draft.values.get(_WITHIN[cls], ())
+        own = {_WITHIN[cls]: tuple(inner.built for inner in within)} if within else {}
+        draft.built = _built(cls, draft.values | own, draft.where)
+    return drafts[0].built
 
 
 _Reader = Callable[[Any, str], Any]
@@ -175,7 +283,8 @@ _Reader = Callable[[Any, str], Any]
 def _field_readers(cls: type) -> dict[str, _Reader]:
     namespace = {**vars(facts_module), **vars(findings_module)}
     hints = typing.get_type_hints(cls, globalns=namespace)
-    return {f.name: _reader(hints[f.name]) for f in fields(cls)}
+    readers = {f.name: _reader(hints[f.name]) for f in fields(cls)}
+    return readers | ({_WITHIN[cls]: _sequence(_Draft)} if cls in _WITHIN else {})
 
 
 def _reader(hint: Any) -> _Reader:
@@ -184,7 +293,7 @@ def _reader(hint: Any) -> _Reader:
         members = [m for m in typing.get_args(hint) if m is not type(None)]
         if len(members) == 1:
             return _optional(_reader(members[0]))
-        return lambda value, where: fact_from_plain(value)
+        return lambda value, where: fact_from_plain(value, where=where)
     if origin is tuple:
         return _sequence(_reader(typing.get_args(hint)[0]))
     if hint is bytes:

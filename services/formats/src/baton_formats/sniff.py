@@ -8,30 +8,29 @@ from typing import Any, Final
 from baton_formats import ccda, fhir, hl7v2, xdm
 from baton_formats.fhir.strict_json import NotJson, parse
 from baton_formats.findings import Finding, Format, Message, ReadResult, refused
+from baton_formats.xml_root import readable, root_of
 
 _HEAD: Final = 64 * 1024
 _ZIP: Final = b"PK\x03\x04"
-_WIDE: Final = (
-    (b"\xff\xfe", "utf-16-le"),
-    (b"\xfe\xff", "utf-16-be"),
-    (b"<\x00", "utf-16-le"),
-    (b"\x00<", "utf-16-be"),
-)
 _SEGMENT: Final = re.compile(rb"(?:^|[\r\n\x0b])[ \t]*(?:MSH|FHS|BHS|[A-Z][A-Z0-9]{2}\|)")
-_FHIR_NAMESPACE: Final = b"http://hl7.org/fhir"
-_V2_IN_XML: Final = b"urn:hl7-org:v2xml"
+_FHIR: Final = "http://hl7.org/fhir"
+_V3: Final = "urn:hl7-org:v3"
+_V2_IN_XML: Final = "urn:hl7-org:v2xml"
 
 
 def sniff(body: bytes) -> Format:
-    """The format of a body; ``unknown`` for what is none of ours. Looks at the first 64 KiB at most."""
+    """The format of a body; ``unknown`` for what is none of ours.
+
+    Looks at the first 64 KiB, and further only for the root of XML that has comments before it.
+    """
     if body.startswith(_ZIP):
         return Format.XDM
-    head = _readable(body[:_HEAD])
+    head = readable(body).encode("utf-8", "replace") if _is_wide(body) else body[:_HEAD]
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if start[:1] in (b"{", b"[") and not start.startswith((b"[SOM]", b"[EOM]")):
         return Format.FHIR
     if start[:1] == b"<":
-        return _xml(head)
+        return _xml(body, head)
     if b"MSH" in head or _SEGMENT.search(head):
         return Format.HL7V2
     return Format.CCDA if b"<ClinicalDocument" in head else Format.UNKNOWN
@@ -51,19 +50,29 @@ def read(body: bytes) -> ReadResult:
     return _unknown(body)
 
 
-def _readable(head: bytes) -> bytes:
-    for mark, codec in _WIDE:
-        if head.startswith(mark):
-            return head.decode(codec, "ignore").encode("utf-8").removeprefix(b"\xef\xbb\xbf")
-    return head
+def _is_wide(body: bytes) -> bool:
+    """Whether characters of more than one byte show by a mark, or by the zeros of Latin ones."""
+    return body.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in body[:8]
 
 
-def _xml(head: bytes) -> Format:
-    if b"ClinicalDocument" in head or b"urn:hl7-org:v3" in head:
+def _xml(body: bytes, head: bytes) -> Format:
+    """By the name and namespace of the root; words further down decide only where it has none of ours."""
+    root = root_of(body)
+    if root is not None and root.namespace == _FHIR:
+        return Format.FHIR
+    if root is not None and (root.name == "ClinicalDocument" or root.namespace == _V3):
         return Format.CCDA
-    if _V2_IN_XML in head:
+    if root is not None and root.namespace == _V2_IN_XML:
         return Format.UNKNOWN
-    if _FHIR_NAMESPACE in head:
+    return _by_words(head)
+
+
+def _by_words(head: bytes) -> Format:
+    if b"<ClinicalDocument" in head or _V3.encode() in head:
+        return Format.CCDA
+    if _V2_IN_XML.encode() in head:
+        return Format.UNKNOWN
+    if _FHIR.encode() in head:
         return Format.FHIR
     # Fragments of clinical documents come without their namespace.
     return Format.CCDA if b"<recordTarget" in head or b"<templateId" in head else Format.UNKNOWN
@@ -72,7 +81,7 @@ def _xml(head: bytes) -> Format:
 def _unknown(body: bytes) -> ReadResult:
     if not body.strip(b"\xef\xbb\xbf \t\r\n\x00"):
         return refused(Format.UNKNOWN, "The body is empty.")
-    if _V2_IN_XML in body[:_HEAD]:
+    if _V2_IN_XML in readable(body):
         return refused(Format.UNKNOWN, "This is HL7 v2 in XML; only the encoding with bars is read.")
     return refused(
         Format.UNKNOWN, "This is neither HL7 v2 nor FHIR, no clinical document and no zip of those."
@@ -108,6 +117,6 @@ def _read_gateway(value: dict[str, Any]) -> ReadResult:
         messages.extend(part.messages)
         findings.extend(part.findings)
         if part.reason is not None:
-            findings.append(Finding("part-refused", where, part.reason))
+            findings.append(Finding("part-refused", where, f"this part was left aside: {part.reason}"))
     reason = None if any(part.reason is None for _, part in parts) else parts[0][1].reason
     return ReadResult(Format.HL7V2, tuple(messages), tuple(findings), reason)

@@ -1,6 +1,7 @@
 """The data types of HL7 version 3 (II, TS, CD, PN, AD, TEL) become facts; every doubt becomes a finding."""
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from baton_formats.ccda.document import Node
@@ -165,47 +166,67 @@ _NAME_USES: Final = {"L": "official", "ASGN": "usual", "P": "nickname", "A": "ni
 
 def names(nodes: list[Node], doubts: Doubts) -> tuple[HumanName, ...]:
     """All names that say something, in order, without repeats."""
-    found = (_name(node, doubts) for node in nodes)
-    return tuple(dict.fromkeys(one for one in found if one is not None))
+    found = (name for node in nodes for name in _names(node, doubts))
+    return tuple(dict.fromkeys(found))
 
 
-def _name(node: Node, doubts: Doubts) -> HumanName | None:
-    """A PN: in parts, or as one text."""
-    family, given = _parts(node, "family", doubts), _parts(node, "given", doubts)
-    prefixes, suffixes = _parts(node, "prefix", doubts), _parts(node, "suffix", doubts)
-    text = None if node.children else (_said(node, doubts) or None)
-    if not (family or given or text):
-        return None
-    return HumanName(
+def _names(node: Node, doubts: Doubts) -> Iterator[HumanName]:
+    """A PN, in parts or as one text; a birth name within it stands for itself."""
+    families = [(part, text) for part in node.all("family") if (text := _said(part, doubts))]
+    born = [text for part, text in families if _is_of_birth(part)]
+    family = [text for part, text in families if not _is_of_birth(part)] or born
+    given = _parts(node, "given", doubts)
+    loose = _said(node, doubts, beside_parts=True)
+    if not (family or given or loose):
+        return
+    if loose and (family or given):
+        doubts.add("words-between-parts", node)
+        loose = node.text
+    whole = HumanName(
         family=" ".join(family) or None,
         given=given,
-        prefixes=prefixes,
-        suffixes=suffixes,
-        use=_name_use(node),
-        text=text,
+        prefixes=_parts(node, "prefix", doubts),
+        suffixes=_parts(node, "suffix", doubts),
+        use=_name_use(node, is_of_birth=family == born),
+        text=loose or None,
         period=period(node.first("validTime"), doubts),
     )
+    yield whole
+    if born and family != born:
+        yield HumanName(family=" ".join(born), given=given, use="maiden")
+
+
+def _is_of_birth(part: Node) -> bool:
+    return "BR" in (part.get("qualifier") or "").split()
 
 
 def _parts(node: Node, kind: str, doubts: Doubts) -> tuple[str, ...]:
     return tuple(text for part in node.all(kind) if (text := _said(part, doubts)))
 
 
-def _said(part: Node, doubts: Doubts) -> str:
+def _loose(node: Node) -> str:
+    """The words directly in a name or address, between its parts; commas and the like are none."""
+    text = node.own_text
+    return text if not node.children or any(mark.isalnum() for mark in text) else ""
+
+
+def _said(part: Node, doubts: Doubts, *, beside_parts: bool = False) -> str:
     """The text of a part, empty where a program wrote that it had none."""
-    text = "" if part.is_null else part.text
+    text = "" if part.is_null else _loose(part) if beside_parts else part.text
     if text.lower() in _PLACEHOLDERS:
         doubts.add("placeholder-name", part)
         return ""
     return text
 
 
-def _name_use(node: Node) -> str | None:
+def _name_use(node: Node, *, is_of_birth: bool) -> str | None:
     stated = next((_NAME_USES[use] for use in (node.get("use") or "").split() if use in _NAME_USES), None)
-    born = {part.name for part in node.children if "BR" in (part.get("qualifier") or "").split()}
+    born = {part.name for part in node.children if _is_of_birth(part)}
     if stated is not None or not born:
         return stated
-    return "maiden" if "family" in born else "old"
+    if "family" in born:
+        return "maiden" if is_of_birth else None
+    return "old"
 
 
 _USES: Final = {
@@ -260,6 +281,8 @@ def _contact_point(node: Node, doubts: Doubts) -> ContactPoint | None:
 
 
 _ADDRESS_PARTS: Final = ("city", "county", "state", "postalCode", "country")
+_WHOLE_LINES: Final = frozenset({"streetAddressLine", "deliveryAddressLine", "careOf", "postBox"})
+_NO_LINES: Final = frozenset({*_ADDRESS_PARTS, "useablePeriod", "delimiter", "censusTract"})
 
 
 def addresses(nodes: list[Node], doubts: Doubts) -> tuple[Address, ...]:
@@ -270,11 +293,15 @@ def addresses(nodes: list[Node], doubts: Doubts) -> tuple[Address, ...]:
 
 def _address(node: Node, doubts: Doubts) -> Address | None:
     """An AD: in parts, or as one text; blanks around a postal code are no part of it."""
-    lines = tuple(said for part in node.all("streetAddressLine") if not part.is_null and (said := part.text))
+    lines = tuple(_lines(node))
     city, county, state, postal, country = (_address_part(node, part) for part in _ADDRESS_PARTS)
-    text = None if node.children else (node.text or None)
-    if not (lines or city or county or state or postal or country or text):
+    in_parts = bool(lines or city or county or state or postal or country)
+    loose = _loose(node)
+    if not (in_parts or loose):
         return None
+    if loose and in_parts:
+        doubts.add("words-between-parts", node)
+        lines = (loose, *lines)
     return Address(
         lines=lines,
         city=city,
@@ -283,11 +310,26 @@ def _address(node: Node, doubts: Doubts) -> Address | None:
         postal_code=postal,
         country=country,
         use=_use(node),
-        text=text,
+        text=loose if loose and not in_parts else None,
         period=period(node.first("useablePeriod"), doubts),
     )
 
 
+def _lines(node: Node) -> Iterator[str]:
+    """Whole lines as they are; parts of one, such as house number and street, in their order in one line."""
+    line: list[str] = []
+    for part in node.children:
+        text = "" if part.is_null or part.name in _NO_LINES or ":" in part.name else part.text
+        if line and (part.name in _WHOLE_LINES or part.name in _NO_LINES):
+            yield " ".join(line)
+            line = []
+        if text and part.name in _WHOLE_LINES:
+            yield text
+        elif text:
+            line.append(text)
+    if line:
+        yield " ".join(line)
+
+
 def _address_part(node: Node, name: str) -> str | None:
-    part = node.first(name)
-    return None if part is None or part.is_null else (part.text or None)
+    return next((text for part in node.all(name) if not part.is_null and (text := part.text)), None)

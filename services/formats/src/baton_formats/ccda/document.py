@@ -140,16 +140,21 @@ class Node:
         return f"{self.parent.where}/{self.name}[{index}]"
 
 
+_NO_WORDS: Final = frozenset({"reference", "thumbnail", "integrityCheck", "script", "style"})
+_NEW_LINES: Final = frozenset({"br", "p", "div", "paragraph", "item", "li", "tr"})
+
+
 class Media:
     """Content that travelled inside: the attributes of an ED element, its text, and the reference in it."""
 
-    __slots__ = ("_name", "_parent", "_shelf", "_utf8", "attributes", "reference")
+    __slots__ = ("_name", "_parent", "_shelf", "_utf8", "attributes", "markup", "reference")
 
     def __init__(self, parent: Placed, name: str, attributes: dict[str, str], shelf: "Shelf") -> None:
         self._parent = parent
         self._name = name
         self.attributes = attributes
         self.reference: str | None = None
+        self.markup = False
         self._shelf = shelf
         self._utf8: BytesIO | None = None
 
@@ -159,10 +164,15 @@ class Media:
         return f"{self._parent.where}/{self._name}"
 
     def open(self, name: str, attributes: dict[str, str]) -> Room:
-        """A `reference` is noted and never followed; a `thumbnail` is passed over."""
+        """A `reference` is noted and never followed; of `markup` only the words are kept."""
         if name == "reference" and self._shelf.takes(attributes):
             self.reference = attributes.get("value")
-        return _SKIPPED
+        if name in _NO_WORDS:
+            return _SKIPPED
+        self.markup = True
+        if name in _NEW_LINES:
+            self.data("\n")
+        return self
 
     def close(self, name: str) -> None:
         """Nothing to finish."""
@@ -246,8 +256,12 @@ class SectionDraft:
     @property
     def where(self) -> str:
         """Its place, worked out when a finding needs it."""
-        outer = self._parent.where if self._parent is not None else "/ClinicalDocument"
-        return f"{outer}/section[{self._number}]"
+        steps = []
+        draft: SectionDraft | None = self
+        while draft is not None:
+            steps.append(f"/section[{draft._number}]")
+            draft = draft._parent
+        return "/ClinicalDocument" + "".join(reversed(steps))
 
     def open(self, name: str, attributes: dict[str, str]) -> Room:
         """A child element opens."""
@@ -300,7 +314,7 @@ class Body:
 
 
 class Entry:
-    """A clinical entry: passed over but for pictures and other media in it (`observationMedia`)."""
+    """A clinical entry: passed over but for pictures and other files in it (`observationMedia`, any ED)."""
 
     def __init__(self, parent: Placed, shelf: Shelf, *, is_media: bool = False) -> None:
         self._parent = parent
@@ -313,6 +327,8 @@ class Entry:
             return self._shelf.medium(self._parent, "observationMedia/value", attributes)
         if name == "observationMedia":
             return Entry(self._parent, self._shelf, is_media=True)
+        if name in ("value", "text") and _is_file(attributes):
+            return self._shelf.medium(self._parent, f"entry/{name}", attributes)
         return self
 
     def close(self, name: str) -> None:
@@ -320,6 +336,12 @@ class Entry:
 
     def data(self, text: str) -> None:
         """Not kept."""
+
+
+def _is_file(attributes: dict[str, str]) -> bool:
+    """Whether an ED holds a file rather than words of an entry (C-CDA Companion Guide, Note Activity)."""
+    media_type = attributes.get("mediaType") or "text/plain"
+    return attributes.get("representation") == "B64" or not media_type.strip().lower().startswith("text/")
 
 
 class Outside:

@@ -1,13 +1,15 @@
 """The fields of a document and of a referral in a ClinicalDocument: declared once, read and printed."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
-from baton_formats.ccda.attachments import plain_text
 from baton_formats.ccda.datatypes import concept, identifier, identifiers, period, template_ids, time
 from baton_formats.ccda.document import MAX_HEAD, MAX_MEDIA, MAX_NODES, MAX_WORDS, Node
 from baton_formats.ccda.doubts import Doubts
-from baton_formats.ccda.people import PATIENT, is_person, is_private, organization, party
+from baton_formats.ccda.people import OF_A_PARTY, PATIENT, is_person, is_private, organization, party, phones
+from baton_formats.ccda.sections import MAX_DEPTH
 from baton_formats.declaration import FieldMapping, MessageMapping
 from baton_formats.facts import (
     Attachment,
@@ -15,6 +17,7 @@ from baton_formats.facts import (
     Identifier,
     Link,
     Organization,
+    PartialTime,
     Party,
     Patient,
     Period,
@@ -31,6 +34,14 @@ _LOINC: Final = "http://loinc.org"
 
 
 @dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who receives the document; `asked` unless only a copy goes there, or it goes into a chart."""
+
+    party: Party
+    asked: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """What every field of a document is read from; `patient` and the other parts are read once."""
 
@@ -39,10 +50,10 @@ class Head:
     sha256: str
     patient: Patient | None
     authors: tuple[Party, ...]
-    signer: Party | None
-    recipients: tuple[Party, ...]
+    recipients: tuple[Recipient, ...]
     sections: tuple[Section, ...]
     attachments: tuple[Attachment, ...]
+    text: Text | None
     reason: str | None
 
     @property
@@ -76,75 +87,110 @@ def _status(head: Head) -> str:
 
 
 _SIGNATURES: Final = {"S": "signed", "X": "unsigned", "I": "unsigned"}  # ParticipationSignature, HL7 V3
+_SIGNERS: Final = ("legalAuthenticator", "authenticator")
+
+
+def present(nodes: list[Node]) -> list[Node]:
+    """The participations that took place: with a nullFlavor the sender says that there was none."""
+    return [node for node in nodes if not node.is_null]
 
 
 def _signature(head: Head) -> Signature:
-    """The legal authenticator before the authenticator, who attests but does not sign for it in law."""
-    for name in ("legalAuthenticator", "authenticator"):
-        node = head.root.first(name)
-        if node is None or node.is_null:
-            continue
-        code = node.first("signatureCode")
-        word = code.get("code") if code is not None else None
-        if name == "authenticator":
-            head.doubts.add("not-signed-legally", node)
-        signer = head.signer.practitioner if head.signer is not None else None
-        return Signature(
-            status=_SIGNATURES.get(word or "", "unknown"),
-            by=signer,
-            at=time(node.first("time"), head.doubts),
-            code=word,
-        )
-    return Signature()
+    """The legal authenticator before the authenticator, who attests but does not sign for it in law.
+
+    The person is that of the same participation, never of another one.
+    """
+    node = next((node for name in _SIGNERS for node in present(head.root.all(name))), None)
+    if node is None:
+        return Signature()
+    if node.name == "authenticator":
+        head.doubts.add("not-signed-legally", node)
+    word = node.value_at("signatureCode", "code")
+    status = _SIGNATURES.get(word or "", "unknown")
+    signer = party(node.first("assignedEntity"), head.doubts)
+    by = signer.practitioner if signer is not None else None
+    if by is None and status == "signed":
+        head.doubts.add("signer-not-named", node)
+    return Signature(status=status, by=by, at=time(node.first("time"), head.doubts), code=word)
+
+
+def signers(head: Head) -> Iterator[Party]:
+    """Everyone who signed or attested and is named, those who signed legally first."""
+    for name in _SIGNERS:
+        for node in present(head.root.all(name)):
+            found = party(node.first("assignedEntity"), head.doubts)
+            if found is not None:
+                yield found
+
+
+def written_at(head: Head) -> PartialTime | None:
+    """When the document was made: a moment, so that the start of a span is none."""
+    found = next((at for node in head.root.all("effectiveTime") if (at := time(node, head.doubts))), None)
+    if found is None:
+        head.doubts.add("document-without-time", "/ClinicalDocument/effectiveTime[1]")
+    return found
+
+
+def _orders(head: Head) -> list[Node]:
+    found = present(head.root.all("inFulfillmentOf"))
+    return present([order for one in found for order in one.all("order")])
 
 
 def _referrals(head: Head) -> tuple[Identifier, ...]:
-    nodes = head.root.all("inFulfillmentOf/order/id")
+    nodes = [node for order in _orders(head) for node in order.all("id")]
     for node in nodes:
         if (node.get("root") or "").startswith("2.16.840.1.113883.6."):
             head.doubts.add("order-id-in-code-system", node)
     return identifiers(nodes, head.doubts, of_thing=True)
 
 
-def _orders(head: Head) -> tuple[Link, ...]:
-    found = []
-    for order in head.root.all("inFulfillmentOf/order"):
-        code = concept(order.first("code"))
-        number = next(iter(identifiers(order.all("id"), head.doubts, of_thing=True)), None)
-        if number is not None or code is not None:
-            found.append(Link(kind="order", identifier=number, display=code.label if code else None))
-    return tuple(found)
+def _link(order: Node, doubts: Doubts) -> Link | None:
+    code = concept(order.first("code"))
+    number = next(iter(identifiers(order.all("id"), doubts, of_thing=True)), None)
+    if number is None and code is None:
+        return None
+    return Link(kind="order", identifier=number, display=code.label if code else None)
+
+
+def _based_on(head: Head) -> tuple[Link, ...]:
+    return tuple(found for order in _orders(head) if (found := _link(order, head.doubts)) is not None)
 
 
 def _referrer_named(head: Head) -> Party | None:
     """Whom the document itself calls the referrer (REFB and REF of ParticipationType, HL7 V3)."""
     encounter = head.root.all("componentOf/encompassingEncounter/encounterParticipant")
-    for node in (*head.root.all("participant"), *encounter):
+    for node in present([*head.root.all("participant"), *encounter]):
         if node.get("typeCode") in ("REFB", "REF"):
-            return party(node.first("associatedEntity") or node.first("assignedEntity"), head.doubts)
+            found = party(node.first("associatedEntity") or node.first("assignedEntity"), head.doubts)
+            if found is not None:
+                return found
     return None
 
 
 def _performers(head: Head) -> tuple[Party, ...]:
-    """To whom it goes, and whom it calls referred to (REFT)."""
-    named = (one for one in head.root.all("participant") if one.get("typeCode") == "REFT")
+    """To whom it goes for its own sake, and whom it calls referred to (REFT)."""
+    named = (one for one in present(head.root.all("participant")) if one.get("typeCode") == "REFT")
     found = (party(one.first("associatedEntity"), head.doubts) for one in named)
-    return (*head.recipients, *(one for one in found if one is not None and one not in head.recipients))
+    asked = (one.party for one in head.recipients if one.asked)
+    return tuple(dict.fromkeys((*asked, *(one for one in found if one is not None))))
 
 
 def custodian(root: Node, doubts: Doubts) -> Organization | None:
     """Who keeps the document."""
-    return organization(root.first("custodian/assignedCustodian/representedCustodianOrganization"), doubts)
+    kept = present(root.all("custodian"))
+    nodes = (node for one in kept for node in one.all("assignedCustodian/representedCustodianOrganization"))
+    return next((found for node in nodes if (found := organization(node, doubts)) is not None), None)
+
+
+_VISITS: Final = (
+    "componentOf/encompassingEncounter/effectiveTime",
+    "documentationOf/serviceEvent/effectiveTime",
+)
 
 
 def _visit_period(head: Head) -> Period | None:
-    stay = period(head.root.first("componentOf/encompassingEncounter/effectiveTime"), head.doubts)
-    return stay or period(head.root.first("documentationOf/serviceEvent/effectiveTime"), head.doubts)
-
-
-def _text_of(head: Head) -> Text | None:
-    texts = (plain_text(found) for found in head.attachments)
-    return next((text for text in texts if text), None)
+    nodes = (node for path in _VISITS for node in head.root.all(path))
+    return next((found for node in nodes if (found := period(node, head.doubts)) is not None), None)
 
 
 DOCUMENT: Final = MessageMapping(
@@ -176,6 +222,7 @@ DOCUMENT: Final = MessageMapping(
             "set_id",
             "The number of the set its versions share",
             "setId",
+            findings=("identifier-without-value", "identifier-without-system"),
             read=lambda head: _one_identifier(head, "setId"),
         ),
         FieldMapping(
@@ -188,6 +235,7 @@ DOCUMENT: Final = MessageMapping(
             "parents",
             "The documents it replaces or continues",
             "relatedDocument/parentDocument/id",
+            findings=("identifier-without-value", "identifier-without-system"),
             read=lambda head: identifiers(
                 head.root.all("relatedDocument/parentDocument/id"), head.doubts, of_thing=True
             ),
@@ -214,21 +262,21 @@ DOCUMENT: Final = MessageMapping(
             "Who signed it, when, with which code",
             "legalAuthenticator",
             also=("authenticator",),
-            findings=("not-signed-legally",),
+            findings=("not-signed-legally", "signer-not-named", "unreadable-time", *OF_A_PARTY),
             read=_signature,
         ),
         FieldMapping(
             "written_at",
             "When it was made",
             "effectiveTime",
-            findings=("unreadable-time",),
-            read=lambda head: time(head.root.first("effectiveTime"), head.doubts),
+            findings=("unreadable-time", "document-without-time"),
+            read=written_at,
         ),
         FieldMapping(
             "patient",
             "Whom it is about",
             "recordTarget/patientRole",
-            findings=("several-patients",),
+            findings=("several-patients", "patient-place-empty"),
             read=lambda head: head.patient,
         ),
         FieldMapping(
@@ -240,6 +288,7 @@ DOCUMENT: Final = MessageMapping(
                 "author-is-private",
                 "document-without-author",
                 "author-time-differs",
+                *OF_A_PARTY,
             ),
             read=lambda head: head.authors,
         ),
@@ -247,36 +296,39 @@ DOCUMENT: Final = MessageMapping(
             "custodian",
             "Who keeps it",
             "custodian/assignedCustodian/representedCustodianOrganization",
-            findings=("document-without-custodian",),
+            findings=("document-without-custodian", "identifier-without-value", "identifier-without-system"),
             read=lambda head: custodian(head.root, head.doubts),
         ),
         FieldMapping(
             "recipients",
             "To whom it goes",
             "informationRecipient/intendedRecipient",
-            read=lambda head: head.recipients,
+            findings=OF_A_PARTY,
+            read=lambda head: tuple(one.party for one in head.recipients),
         ),
         FieldMapping(
             "referrer",
             "Whom it calls the referrer",
             "participant[@typeCode=REFB]/associatedEntity",
             also=("componentOf/encompassingEncounter/encounterParticipant[@typeCode=REF]",),
+            findings=OF_A_PARTY,
             read=_referrer_named,
         ),
         FieldMapping(
             "referrals",
             "The orders it fulfils",
             "inFulfillmentOf/order/id",
-            findings=("order-id-in-code-system",),
+            findings=("order-id-in-code-system", "identifier-without-value", "identifier-without-system"),
             read=_referrals,
         ),
         FieldMapping(
-            "based_on", "The same orders with what was ordered", "inFulfillmentOf/order", read=_orders
+            "based_on", "The same orders with what was ordered", "inFulfillmentOf/order", read=_based_on
         ),
         FieldMapping(
             "visit",
             "The number of the visit",
             "componentOf/encompassingEncounter/id",
+            findings=("identifier-without-value", "identifier-without-system"),
             read=lambda head: identifiers(
                 head.root.all("componentOf/encompassingEncounter/id"), head.doubts, of_thing=True
             ),
@@ -286,6 +338,7 @@ DOCUMENT: Final = MessageMapping(
             "When the visit or stay was",
             "componentOf/encompassingEncounter/effectiveTime",
             also=("documentationOf/serviceEvent/effectiveTime",),
+            findings=("unreadable-time",),
             read=_visit_period,
         ),
         FieldMapping(
@@ -298,26 +351,32 @@ DOCUMENT: Final = MessageMapping(
             "sections",
             "Its sections as plain text, at any depth",
             "component/structuredBody/component/section",
-            findings=("active-content-removed",),
+            findings=("active-content-removed", "sections-too-deep", "document-too-crowded"),
             read=lambda head: head.sections,
         ),
         FieldMapping(
             "text",
             "The words of a body that is plain text",
             "component/nonXMLBody/text",
-            findings=("text-says-unsigned",),
-            read=_text_of,
+            findings=("text-says-unsigned", "charset-differs", "undecodable-bytes"),
+            read=lambda head: head.text,
         ),
         FieldMapping(
             "attachments",
             "PDF, pictures and text that travelled inside, or what was only pointed at",
             "component/nonXMLBody/text",
-            also=("section/entry/observationMedia/value",),
+            also=(
+                "section/entry/observationMedia/value",
+                "any value or text of an entry that is base64 or no text",
+            ),
             findings=(
                 "attachment-not-included",
                 "attachment-empty",
                 "attachment-broken",
                 "attachment-compressed",
+                "attachment-not-marked",
+                "attachment-markup-removed",
+                "reference-left-out",
                 "media-type-differs",
             ),
             read=lambda head: head.attachments,
@@ -346,6 +405,12 @@ DOCUMENT: Final = MessageMapping(
         "An id is no key by itself; the version is the hash of the content.",
         "Stylesheets and references are never fetched; a document type declaration is refused.",
         "Clinicians of documentationOf and componentOf become practitioners, with their part as role.",
+        "A participation with a nullFlavor is not there; where a place says nothing, the next one is read.",
+        "Of references only those by http, https, ftp, urn, cid and mid and relative ones are passed on.",
+        f"Sections more than {MAX_DEPTH} deep follow one another instead of standing within each other.",
+        "More than 200 findings of one document are counted in a last one, more-findings.",
+        "Of the document as a whole: not-well-formed, leading-content, trailing-content, charset-differs,"
+        " undecodable-bytes, namespace-missing, document-too-crowded.",
         f"Narrative and embedded files are kept whole; of all else {MAX_NODES:,} elements and sections,"
         f" {MAX_HEAD:,} characters, {MAX_WORDS:,} of one element, and {MAX_MEDIA:,} embedded files are kept;"
         " what is beyond becomes the finding document-too-crowded.",
@@ -397,9 +462,14 @@ def _referrer(head: Head) -> Party | None:
     named = _referrer_named(head)
     if named is not None:
         return named
-    persons = [one for one in (*head.authors, head.signer) if one is not None and is_person(one)]
-    clinicians = [one for one in persons if not is_private(one, head.patient)]
-    return next(iter((*clinicians, *persons, *head.authors)), None)
+    own = phones(head.patient.telecom) if head.patient is not None else frozenset()
+    best = next(iter(head.authors), None)
+    for one in filter(is_person, chain(head.authors, signers(head))):
+        if not is_private(one, own):
+            return one
+        if best is None or not is_person(best):
+            best = one
+    return best
 
 
 REFERRAL: Final = MessageMapping(
@@ -415,6 +485,7 @@ REFERRAL: Final = MessageMapping(
             "identifiers",
             "The number of the document, for want of another",
             "id",
+            findings=("document-without-id", "identifier-without-value", "identifier-without-system"),
             read=lambda head: identifiers(head.root.all("id"), head.doubts, of_thing=True),
         ),
         FieldMapping(
@@ -422,10 +493,11 @@ REFERRAL: Final = MessageMapping(
             "Why, in the sender's words",
             "section[code=42349-1]/text",
             also=(
+                "section[code/translation=42349-1]/text",
                 "section[templateId=1.3.6.1.4.1.19376.1.5.3.1.3.1]/text",
                 "section[title=Reason for Referral]/text",
             ),
-            findings=("reason-not-stated", "reason-shortened", "referral-by-section"),
+            findings=("reason-not-stated", "reason-shortened", "referral-by-section", "reason-in-answer"),
             read=lambda head: head.reason,
         ),
         FieldMapping(
@@ -441,20 +513,23 @@ REFERRAL: Final = MessageMapping(
                 "authenticator/assignedEntity",
                 "author/assignedAuthor",
             ),
+            findings=OF_A_PARTY,
             read=_referrer,
         ),
         FieldMapping(
             "performers",
             "To whom",
-            "informationRecipient/intendedRecipient",
+            "informationRecipient[@typeCode=PRCP]/intendedRecipient[@classCode=ASSIGNED]",
             also=("participant[@typeCode=REFT]/associatedEntity",),
+            findings=OF_A_PARTY,
             read=_performers,
         ),
         FieldMapping(
             "authored_at",
             "When",
             "effectiveTime",
-            read=lambda head: time(head.root.first("effectiveTime"), head.doubts),
+            findings=("unreadable-time", "document-without-time"),
+            read=written_at,
         ),
         FieldMapping(
             "attachments",
@@ -467,6 +542,8 @@ REFERRAL: Final = MessageMapping(
         "A referral is read from a Referral Note, or from any document whose reason section says something,"
         " unless the document is a Consultation Note or fulfils an order: that one answers a referral.",
         "Not available, Unknown, Referral and their like are no reason: the text stays, nothing is claimed.",
+        "The sections within a reason section belong to the reason.",
+        "Both codes of a recipient may be absent; one of a copy (TRC) or a chart (HLTHCHRT) is not asked.",
         "A reason of more than 64 kB is cut there, with a finding; its section keeps all of it.",
     ),
 )
@@ -483,5 +560,9 @@ def asks(head: Head) -> bool:
     """Whether the document asks for something, rather than answers."""
     if REFERRAL_NOTE in head.template_ids:
         return True
-    answers = CONSULTATION_NOTE in head.template_ids or head.root.first("inFulfillmentOf") is not None
-    return head.reason is not None and not answers
+    if head.reason is None or CONSULTATION_NOTE in head.template_ids:
+        return False
+    fulfilled = next((order for order in _orders(head) if _link(order, head.doubts) is not None), None)
+    if fulfilled is not None:
+        head.doubts.add("reason-in-answer", fulfilled)
+    return fulfilled is None

@@ -22,6 +22,18 @@ _PERSONS: Final = ("assignedPerson", "informationRecipient", "associatedPerson",
 _OFFICES: Final = ("representedOrganization", "receivedOrganization", "scopingOrganization")
 
 
+OF_A_PARTY: Final = (
+    "identifier-without-value",
+    "identifier-without-system",
+    "placeholder-identifier",
+    "npi-invalid",
+    "placeholder-name",
+    "telecom-without-scheme",
+    "words-between-parts",
+)
+"""What reading a person or an office can raise."""
+
+
 def organization(node: Node | None, doubts: Doubts) -> Organization | None:
     """An office: providerOrganization, representedOrganization, receivedOrganization and so on."""
     if node is None:
@@ -84,21 +96,22 @@ _ROLE_CODES: Final = "urn:oid:2.16.840.1.113883.5.111"  # RoleCode of HL7 V3: ON
 _PHONE_DIGITS: Final = 7
 
 
-def is_private(found: Party, person: Patient | None) -> bool:
+def is_private(found: Party, phones_of_patient: frozenset[str]) -> bool:
     """Whether an author seems to be the patient or a relative: by the code, or by the patient's own phone."""
     author = found.practitioner
     if author is None:
         return False
     if any(coding.system == _ROLE_CODES for one in author.specialties for coding in one.codings):
         return True
-    return person is not None and bool(_phones(author.telecom) & _phones(person.telecom))
+    return not phones_of_patient.isdisjoint(phones(author.telecom))
 
 
-def _phones(points: tuple[ContactPoint, ...]) -> set[str]:
+def phones(points: tuple[ContactPoint, ...]) -> frozenset[str]:
+    """The last ten digits of each phone number, however they are written."""
     digits = (
         "".join(mark for mark in one.value or "" if mark.isdigit()) for one in points if one.system == "phone"
     )
-    return {number[-10:] for number in digits if len(number) >= _PHONE_DIGITS}
+    return frozenset(number[-10:] for number in digits if len(number) >= _PHONE_DIGITS)
 
 
 def _gender(role: Node, doubts: Doubts) -> str | None:
@@ -146,7 +159,7 @@ def _general_practitioners(role: Node, doubts: Doubts) -> tuple[Party, ...]:
     target = role.parent
     document = target.parent if target is not None else None
     performers = document.all("documentationOf/serviceEvent/performer") if document is not None else []
-    primary = (one for one in performers if _has_function(one, _PRIMARY_CARE))
+    primary = (one for one in performers if not one.is_null and _has_function(one, _PRIMARY_CARE))
     found = (
         party(one.first("assignedEntity"), doubts, role=concept(one.first("functionCode"))) for one in primary
     )
@@ -181,7 +194,7 @@ PATIENT: Final = MessageMapping(
             "names",
             "Legal name, birth name, aliases",
             f"{_ROLE}/patient/name",
-            findings=("placeholder-name",),
+            findings=("placeholder-name", "patient-without-name", "words-between-parts"),
             read=lambda role, doubts: names(role.all("patient/name"), doubts),
         ),
         FieldMapping(
@@ -209,6 +222,7 @@ PATIENT: Final = MessageMapping(
             "addresses",
             "Where they live",
             f"{_ROLE}/addr",
+            findings=("words-between-parts",),
             read=lambda role, doubts: addresses(role.all("addr"), doubts),
         ),
         FieldMapping(
@@ -252,6 +266,7 @@ PATIENT: Final = MessageMapping(
         "An identifier with a root and no extension counts only where the root is a UUID.",
         "A social security number made of one digit is a placeholder and is left out.",
         "The word null, an empty element and a nullFlavor are no parts of a name.",
+        "A birth name beside another family name in one name becomes a name of its own.",
     ),
 )
 
@@ -263,3 +278,13 @@ def patient(role: Node, doubts: Doubts) -> Patient:
     if not any(name.family or name.text for name in found.names):
         doubts.add("patient-without-name", role)
     return found
+
+
+def names_somebody(role: Node) -> bool:
+    """Whether anything in a patientRole tells who this is."""
+    unheard = Doubts()
+    return bool(
+        identifiers(role.all("id"), unheard)
+        or names(role.all("patient/name"), unheard)
+        or time(role.first("patient/birthTime"), unheard)
+    )

@@ -5,15 +5,28 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain, islice
 from typing import Final
 
-from baton_formats.ccda.attachments import attachment
-from baton_formats.ccda.datatypes import concept, identifiers, template_ids, time
-from baton_formats.ccda.document import HL7, Media, Node, Outside, SectionDraft, Shelf, named
+from baton_formats.ccda import sections
+from baton_formats.ccda.attachments import attachment, plain_text
+from baton_formats.ccda.datatypes import concept, identifiers, template_ids
+from baton_formats.ccda.document import HL7, Media, Node, Outside, Shelf, named
 from baton_formats.ccda.doubts import Doubts
-from baton_formats.ccda.fields import DOCUMENT, REFERRAL, REFERRAL_NOTE, Head, asks, custodian, values
-from baton_formats.ccda.people import is_person, is_private, party, patient
-from baton_formats.ccda.reasons import REASON_CODE, REASON_TEMPLATE, is_stated
+from baton_formats.ccda.fields import (
+    DOCUMENT,
+    REFERRAL,
+    REFERRAL_NOTE,
+    Head,
+    Recipient,
+    asks,
+    custodian,
+    present,
+    signers,
+    values,
+    written_at,
+)
+from baton_formats.ccda.people import is_person, is_private, names_somebody, party, patient, phones
 from baton_formats.ccda.safe_xml import XmlRefused, XmlReport, stream
 from baton_formats.facts import (
     Attachment,
@@ -25,7 +38,6 @@ from baton_formats.facts import (
     Patient,
     Practitioner,
     Referral,
-    Section,
     Text,
 )
 from baton_formats.findings import Endpoint, Envelope, Format, Message, ReadResult, refused
@@ -109,7 +121,7 @@ def _not_a_document(root: Node | None, tag: str, doubts: Doubts) -> ReadResult:
     role = root.first("patientRole") if name == "recordTarget" else None
     if role is None:
         return refused(Format.CCDA, reason)
-    message = Message(type=name, facts=(patient(role, doubts),), findings=doubts.findings())
+    message = Message(type=name, entries=0, facts=(patient(role, doubts),), findings=doubts.findings())
     return ReadResult(format=Format.CCDA, messages=(message,), reason=reason)
 
 
@@ -120,7 +132,7 @@ def _document(head: Head, report: XmlReport) -> ReadResult:
     envelope = _envelope(head, report)
     message = Message(
         type="ClinicalDocument",
-        entries=_count(head.sections),
+        entries=sections.count(head.sections),
         envelope=envelope,
         facts=found,
         findings=head.doubts.findings(),
@@ -141,43 +153,65 @@ def _refusal(head: Head, report: XmlReport) -> str | None:
 
 
 def _head(root: Node, shelf: Shelf, sha256: str, doubts: Doubts) -> Head:
-    sections = tuple(_section(draft, doubts) for draft in shelf.sections)
+    found = sections.built(shelf.sections, doubts)
     person = _patient(root, doubts)
+    attachments = tuple(attachment(one, doubts) for one in shelf.media)
     return Head(
         root=root,
         doubts=doubts,
         sha256=sha256,
         patient=person,
         authors=_authors(root, person, doubts),
-        signer=_signer(root, doubts),
-        recipients=_parties(root.all("informationRecipient/intendedRecipient"), doubts),
-        sections=sections,
-        attachments=_attachments(shelf.media, doubts),
-        reason=_reason(sections, template_ids(root), doubts),
+        recipients=_recipients(root, doubts),
+        sections=found,
+        attachments=attachments,
+        text=_text(attachments, shelf.media, doubts),
+        reason=sections.reason(found, doubts, is_expected=REFERRAL_NOTE in template_ids(root)),
     )
 
 
 def _patient(root: Node, doubts: Doubts) -> Patient | None:
-    roles = root.all("recordTarget/patientRole")
-    if len(roles) > 1:
-        doubts.add("several-patients", "/ClinicalDocument/recordTarget[2]", refusing=True)
-    return patient(roles[0], doubts) if roles else None
+    """The first that names somebody, and where none is said to be there, also one that is not."""
+    targets = root.all("recordTarget")
+    there = present(targets)
+    roles = [role for target in there for role in target.all("patientRole")]
+    named = list(islice(filter(names_somebody, roles), 2))
+    if not named:
+        others = (role for target in targets if target.is_null for role in target.all("patientRole"))
+        named = list(islice(filter(names_somebody, others), 1)) or roles[:1]
+    elif named[0] is not roles[0]:
+        doubts.add("patient-place-empty", roles[0])
+    if len(named) > 1:
+        doubts.add("several-patients", named[1], refusing=True)
+    return patient(named[0], doubts) if named else None
 
 
-def _parties(nodes: list[Node], doubts: Doubts) -> tuple[Party, ...]:
-    return tuple(found for node in nodes if (found := party(node, doubts)) is not None)
+def _recipients(root: Node, doubts: Doubts) -> tuple[Recipient, ...]:
+    """All who receive it; only the primary ones are asked for something (ParticipationType, HL7 V3)."""
+    found = []
+    for node in present(root.all("informationRecipient")):
+        is_primary = (node.get("typeCode") or "PRCP") == "PRCP"
+        for entity in node.all("intendedRecipient"):
+            is_someone = (entity.get("classCode") or "ASSIGNED") == "ASSIGNED"
+            who = party(entity, doubts)
+            if who is not None:
+                found.append(Recipient(who, asked=is_primary and is_someone))
+    return tuple(found)
 
 
 def _authors(root: Node, person: Patient | None, doubts: Doubts) -> tuple[Party, ...]:
-    found = _parties(root.all("author/assignedAuthor"), doubts)
-    if any(is_private(one, person) for one in found):
-        doubts.add("author-is-private", "/ClinicalDocument/author[1]")
+    nodes = [entity for node in present(root.all("author")) for entity in node.all("assignedAuthor")]
+    found = [(node, who) for node in nodes if (who := party(node, doubts)) is not None]
+    own = phones(person.telecom) if person is not None else frozenset()
+    for node, who in found:
+        if is_private(who, own):
+            doubts.add("author-is-private", node.parent or node)
     if not found:
         doubts.add("document-without-author", "/ClinicalDocument/author[1]")
-    elif not any(is_person(one) for one in found):
+    elif not any(is_person(who) for _, who in found):
         doubts.add("author-is-software", "/ClinicalDocument/author[1]")
     _compare_times(root, doubts)
-    return found
+    return tuple(who for _, who in found)
 
 
 def _compare_times(root: Node, doubts: Doubts) -> None:
@@ -187,17 +221,15 @@ def _compare_times(root: Node, doubts: Doubts) -> None:
         doubts.add("author-time-differs", "/ClinicalDocument/author[1]/time[1]")
 
 
-def _signer(root: Node, doubts: Doubts) -> Party | None:
-    entities = (*root.all("legalAuthenticator/assignedEntity"), *root.all("authenticator/assignedEntity"))
-    return next((found for node in entities if (found := party(node, doubts)) is not None), None)
-
-
-def _attachments(media: list[Media], doubts: Doubts) -> tuple[Attachment, ...]:
-    found = tuple(attachment(one, doubts) for one in media)
+def _text(found: tuple[Attachment, ...], media: list[Media], doubts: Doubts) -> Text | None:
+    """The words of the first body that is plain text; in all of them it is looked for a missing signature."""
+    first = None
     for one, place in zip(found, media, strict=True):
-        if one.media_type == "text/plain" and says_unsigned(one.content or b""):
+        words = plain_text(one, place, doubts)
+        if words and says_unsigned(words.utf8):
             doubts.add("text-says-unsigned", place)
-    return found
+        first = first or words
+    return first
 
 
 _UNSIGNED: Final = re.compile(
@@ -206,59 +238,8 @@ _UNSIGNED: Final = re.compile(
 
 
 def says_unsigned(text: bytes) -> bool:
-    """Whether a plain text, in any charset that begins with ASCII, says that its signature is missing."""
+    """Whether a plain text says of itself that its signature is missing."""
     return _UNSIGNED.search(text) is not None
-
-
-def _section(draft: SectionDraft, doubts: Doubts) -> Section:
-    draft.finish()
-    if draft.active:
-        doubts.add("active-content-removed", f"{draft.where}/text")
-    return Section(
-        title=draft.head.text_at("title"),
-        code=concept(draft.head.first("code")),
-        text=draft.text,
-        template_ids=template_ids(draft.head),
-        sections=tuple(_section(inner, doubts) for inner in draft.sections),
-    )
-
-
-def _all_sections(sections: tuple[Section, ...]) -> Iterator[Section]:
-    for section in sections:
-        yield section
-        yield from _all_sections(section.sections)
-
-
-def _count(sections: tuple[Section, ...]) -> int:
-    return sum(1 for _ in _all_sections(sections))
-
-
-def _is_reason(section: Section) -> bool:
-    code = section.code.code if section.code is not None else None
-    title = (section.title or "").lower().strip(" :")
-    return (
-        code == REASON_CODE
-        or REASON_TEMPLATE in section.template_ids
-        or (code is None and title == "reason for referral")
-    )
-
-
-def _reason(sections: tuple[Section, ...], templates: tuple[str, ...], doubts: Doubts) -> str | None:
-    """The text of the first reason section that says something, its beginning if it is endless."""
-    found = [section.text for section in _all_sections(sections) if _is_reason(section)]
-    stated = next((text for text in found if text and is_stated(_beginning(text))), None)
-    if stated is None and (found or REFERRAL_NOTE in templates):
-        doubts.add("reason-not-stated", "/ClinicalDocument/component")
-    if stated and len(stated.utf8) > _LONGEST_REASON:
-        doubts.add("reason-shortened", "/ClinicalDocument/component")
-    return _beginning(stated) if stated else None
-
-
-_LONGEST_REASON: Final = 65_536
-
-
-def _beginning(text: Text) -> str:
-    return text.utf8[:_LONGEST_REASON].decode("utf-8", "ignore").rstrip()
 
 
 def _facts(head: Head) -> Iterator[Fact]:
@@ -284,7 +265,7 @@ def _clinicians(head: Head) -> Iterator[Practitioner]:
     """Who took part in what the document tells of, each with the part played as role."""
     seen: set[Practitioner] = set()
     for path, part in _CLINICIANS:
-        for node in head.root.all(path):
+        for node in present(head.root.all(path)):
             person = _clinician(node, part, head.doubts)
             if person is not None and person not in seen:
                 seen.add(person)
@@ -311,8 +292,8 @@ def _envelope(head: Head, report: XmlReport) -> Envelope:
         control_id=control.value if control else None,
         profiles=head.template_ids,
         sender=sender if sender != Endpoint() else None,
-        receivers=tuple(Endpoint(name=name) for one in head.recipients if (name := _party_name(one))),
-        sent_at=time(head.root.first("effectiveTime"), head.doubts),
+        receivers=tuple(Endpoint(name=name) for one in head.recipients if (name := _party_name(one.party))),
+        sent_at=written_at(head),
         charset=report.encoding,
         declared_charset=report.declared or None,
     )
@@ -323,7 +304,7 @@ def _sender_name(head: Head) -> str | None:
     keeper = custodian(head.root, head.doubts)
     if keeper is not None and keeper.name:
         return keeper.name
-    parties = (*head.authors, *((head.signer,) if head.signer is not None else ()))
+    parties = chain(head.authors, signers(head))
     return next((name for one in parties if (name := _party_name(one))), None)
 
 

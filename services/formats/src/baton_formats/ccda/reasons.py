@@ -13,20 +13,30 @@ _HEADING: Final = r"""
     | referrals?(\ (reason|details?|information|to|from|date|notes?))?
     | (plan(ned)?\ |scheduled\ |order(ed)?\ |start\ |end\ )?dates?(\ time)?
     | details? | providers? | comments? | descriptions? | status | notes? | priority | specialty | speciality
+    | information | data | contents?
 """
-_MISSING: Final = r"(available|applicable|recorded|given|provided|specified|found|known|on\ file)"
+_MISSING: Final = (
+    r"(available|applicable|recorded|given|provided|specified|found|known|on\ file|documented|stated|entered"
+    r"|listed|reported|indicated)"
+)
 _SUBJECT: Final = (
-    r"(for|on|about)\ (the\ )?(referral|visit|chief\ complaint|reason\ for\ (the\ )?(referral|visit))"
+    r"(for|on|about)\ (the\ |this\ )?"
+    r"(referral|visit|encounter|patient|chief\ complaint|reason\ for\ (the\ )?(referral|visit))"
 )
 _SAID_NOTHING: Final = rf"""
-    none(\ (known|given|recorded|stated|listed|reported))? | unknown | unk | nil | null | n\ a | na | tbd
-    | not\ (indicated|documented|stated|entered|{_MISSING})
-    | no\ (known\ )?(information|data|reasons?|entry|entries|content)
+    (there\ (is|was)\ )?(none|nothing)(\ (is|was|has\ been))?(\ {_MISSING})?(\ {_SUBJECT})?
+    | (unknown|unspecified)(\ reasons?(\ for\ (the\ )?(referral|visit))?)?
+    | unk | nil | null | n\ a | na | tbd
+    | not\ ((yet|currently)\ )?{_MISSING}(\ {_SUBJECT})?
+    | (there\ (is|was|are|were|has\ been)\ )?no\ ((known|active|current|specific|further)\ )?
+      (information|data|reasons?|indications?|entry|entries|content|referrals?)
       (\ {_SUBJECT})?(\ (data|information))?(\ (is|was|are|were|has\ been|have\ been))?
       (\ {_MISSING})?(\ {_SUBJECT})?
 """
 _EMPTY: Final = re.compile(
-    rf"({_HEADING})?\ ?(is\ |was\ )?({_SAID_NOTHING})?(\ at\ this\ time)? | [\d\ ]*", re.VERBOSE
+    rf"""({_HEADING})?\ ?((is|was|are|were|has\ been|have\ been)\ )?({_SAID_NOTHING})?(\ at\ this\ time)?
+    | [\d\ ]*""",
+    re.VERBOSE,
 )
 _WORDS: Final = re.compile(r"[^\W_]+")
 _LONGEST_NOTHING: Final = 100

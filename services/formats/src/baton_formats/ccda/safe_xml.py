@@ -3,13 +3,13 @@
 import codecs
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 from lxml import etree
 
-T = TypeVar("T")
+from baton_formats.parsing import apart
+
 CHUNK: Final = 64 * 1024
 """Bytes decoded and handed to the parser at a time, so that no second copy of the document is held."""
 
@@ -137,7 +137,7 @@ def stream(
         raise XmlRefused("too-large", f"the document is larger than {limits.max_bytes} bytes")
     source = _source_of(body)
     guard = _Guard(outside, named, limits)
-    broken = _in_a_thread_of_its_own(lambda: _feed(_texts(body, source), guard, limits))
+    broken = apart(lambda: _feed(_texts(body, source), guard, limits))
     trailing = broken is not None and guard.closed
     return XmlReport(
         root=guard.root,
@@ -148,16 +148,6 @@ def stream(
         trailing=trailing,
         broken=None if trailing else broken,
     )
-
-
-def _in_a_thread_of_its_own(task: Callable[[], T]) -> T:
-    """Runs a task in a new thread and answers or raises what it does.
-
-    libxml2 remembers the names of elements and attributes for as long as the thread lives that met them, up
-    to a limit at which it refuses whatever brings new ones. A reader may not depend on what it read before.
-    """
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(task).result()
 
 
 def _feed(texts: Iterator[str], guard: "_Guard", limits: XmlLimits) -> XmlRefused | None:

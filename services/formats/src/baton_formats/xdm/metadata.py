@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from baton_formats.ccda.datatypes import system_of
 from baton_formats.ccda.document import Node, Outside, named
 from baton_formats.ccda.safe_xml import XmlRefused, stream
 from baton_formats.facts import HumanName, Identifier, PartialTime, Patient
@@ -74,7 +75,8 @@ def _identifier(text: str) -> Identifier | None:
     """A CX: number, then in its fourth component `&oid&ISO`."""
     parts = [*text.split("^"), "", "", "", ""]
     oid = ([*parts[3].split("&"), "", ""])[1]
-    return Identifier(value=parts[0], system=f"urn:oid:{oid}" if oid else None) if parts[0] else None
+    system = (system_of(oid) or f"urn:oid:{oid}") if oid else None
+    return Identifier(value=parts[0], system=system) if parts[0] else None
 
 
 def _name(text: str) -> HumanName | None:

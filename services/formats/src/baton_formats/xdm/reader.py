@@ -9,10 +9,11 @@ from baton_formats import ccda, fhir, hl7v2
 from baton_formats.ccda.attachments import sniffed
 from baton_formats.ccda.doubts import Doubts
 from baton_formats.declaration import FieldMapping, MessageMapping
-from baton_formats.facts import Attachment, Document, Patient
+from baton_formats.facts import Attachment, Document, HumanName, Identifier, Patient
 from baton_formats.findings import Finding, Format, Message, ReadResult, refused
 from baton_formats.xdm.archive import ArchiveRefused, Member, members
 from baton_formats.xdm.metadata import Entry, entries
+from baton_formats.xml_root import root_of
 
 _METADATA: Final = "METADATA.XML"
 _READ_BY_PEOPLE: Final = frozenset({"INDEX.HTM", "INDEX.HTML", "README.TXT", "README.MD"})
@@ -24,12 +25,15 @@ DETAILS: Final = {
     "member-missing": "the archive's metadata lists a document that is not in the archive",
     "metadata-missing": "the archive carries no METADATA.XML",
     "metadata-unreadable": "the METADATA.XML of the archive cannot be read and was left out",
-    "metadata-name-differs": "the metadata names another patient; the document counts",
+    "metadata-name-differs": "the metadata gives the patient another family or first name; the document"
+    " counts",
     "metadata-birth-date-differs": "the metadata gives another birth date; the document counts",
     "metadata-gender-differs": "the metadata gives another gender; the document counts",
-    "metadata-identifier-differs": "the metadata gives a patient number that the document does not",
+    "metadata-identifier-differs": "the metadata gives a patient number that the document does not have"
+    " in that namespace",
     "metadata-size-differs": "the document is not as large as the metadata says",
     "metadata-hash-differs": "the document has not the hash that the metadata says: one of them was changed",
+    "more-findings": "there were more doubts than are kept; the others were only counted",
     "patient-from-metadata": "the file names no patient itself; the metadata's was taken",
 }
 """Every code an archive can raise besides those of the documents in it."""
@@ -102,12 +106,17 @@ class _Kind:
     read: Callable[[bytes], ReadResult]
 
 
+def _namespace(content: bytes) -> str:
+    root = root_of(content) if _beginning(content).startswith(b"<") else None
+    return root.namespace if root is not None else ""
+
+
 def _beginning(content: bytes) -> bytes:
     return content[:512].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
 
 
 _KINDS: Final = (
-    _Kind(is_it=lambda content: b'"http://hl7.org/fhir"' in content[:4096], read=fhir.read),
+    _Kind(is_it=lambda content: _namespace(content) == "http://hl7.org/fhir", read=fhir.read),
     _Kind(is_it=lambda content: _beginning(content).startswith(b"<"), read=ccda.read),
     _Kind(is_it=lambda content: _beginning(content).startswith(b"{"), read=fhir.read),
     _Kind(is_it=lambda content: _beginning(content).startswith((b"MSH", b"FHS", b"BHS")), read=hl7v2.read),
@@ -161,11 +170,7 @@ def _compare_patient(ours: Patient | None, theirs: Patient | None, place: str, d
     """The document counts; where the metadata says otherwise, a person has to know."""
     if ours is None or theirs is None:
         return
-    if (
-        ours.names
-        and theirs.names
-        and not {_key(one.family) for one in ours.names} & {_key(theirs.names[0].family)}
-    ):
+    if ours.names and theirs.names and not any(_same_name(one, theirs.names[0]) for one in ours.names):
         doubts.add("metadata-name-differs", place)
     dates = [
         one.birth_date.date for one in (ours, theirs) if one.birth_date is not None and one.birth_date.date
@@ -174,9 +179,34 @@ def _compare_patient(ours: Patient | None, theirs: Patient | None, place: str, d
         doubts.add("metadata-birth-date-differs", place)
     if ours.gender and theirs.gender and ours.gender != theirs.gender:
         doubts.add("metadata-gender-differs", place)
-    numbers = {one.value for one in ours.identifiers}
-    if numbers and theirs.identifiers and theirs.identifiers[0].value not in numbers:
+    if ours.identifiers and not all(_is_known(number, ours.identifiers) for number in theirs.identifiers):
         doubts.add("metadata-identifier-differs", place)
+
+
+def _same_name(ours: HumanName, theirs: HumanName) -> bool:
+    """The same family and first name; a name that was given without parts has them among its words."""
+    if not ours.family and not ours.given:
+        words = {_key(word) for word in (ours.text or "").replace(",", " ").split()}
+        return {_key(theirs.family), *map(_key, theirs.given[:1])} <= words | {""}
+    if _key(ours.family) != _key(theirs.family):
+        return False
+    first = _key(theirs.given[0]) if theirs.given else ""
+    known = [_key(name) for name in ours.given]
+    return not first or not known or any(_same_given(first, one) for one in known)
+
+
+def _same_given(one: str, other: str) -> bool:
+    """An initial stands for every name that begins with it."""
+    shorter, longer = sorted((one.rstrip("."), other.rstrip(".")), key=len)
+    return shorter == longer or (len(shorter) == 1 and longer.startswith(shorter))
+
+
+def _is_known(number: Identifier, known: tuple[Identifier, ...]) -> bool:
+    """The same number in the same namespace, as far as both say which it is."""
+    return any(
+        one.value == number.value and (one.system == number.system or None in (one.system, number.system))
+        for one in known
+    )
 
 
 def _key(name: str | None) -> str:
@@ -198,7 +228,7 @@ def _attachment(file: Member, entry: Entry | None, place: str) -> Message:
     document = Document(
         action="new", status="unknown", patient=found, attachments=(kept,), version=kept.sha256
     )
-    return Message(type="file", facts=(document,), findings=own.findings())
+    return Message(type="file", entries=1, facts=(document,), findings=own.findings())
 
 
 MAPPINGS: Final[tuple[MessageMapping, ...]] = (
