@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -102,6 +103,213 @@ def test_what_is_no_fact_is_told(
     facts.write_text(content)
     assert main(["write", str(facts)]) == 1
     assert capfdbinary.readouterr().err
+
+
+HEAD = "MSH|^~\\&|PMS|SAMPLE|US|PRACTICE|20261120090000-0500||{}|M1|P|{}\r"
+PID = "PID|1||42^^^SAMPLE||Testperson^Ada||19700102|F\r"
+
+
+def written_again(
+    body: str, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], *more: str
+) -> tuple[list[bytes], str, int]:
+    """What comes of reading a body and writing what was printed: messages, complaints, exit code."""
+    source, printed = tmp_path / "source", tmp_path / "printed"
+    source.write_bytes(body.encode())
+    assert main(["read", str(source)]) == 0
+    printed.write_bytes(capfdbinary.readouterr().out)
+    code = main(["write", *more, str(printed)])
+    captured = capfdbinary.readouterr()
+    return captured.out.split(b"\n")[:-1], captured.err.decode(), code
+
+
+@pytest.mark.parametrize(
+    ("kind", "segments"),
+    [
+        ("REF^I14", "RF1|P|R||||R-1^PMS\r" + PID),
+        ("RRI^I12", "MSA|AA|X1\rRF1|A|R||||R-1^PMS\r" + PID),
+        ("OMG^O19", PID + "ORC|NW|R-1^PMS\rOBR|1|R-1^PMS||57133-1^Referral^LN\r"),
+        ("OSU^O51", PID + "ORC|SC|R-1^PMS|F-1||IP\r"),
+        ("ORM^O01", PID + "ORC|CA|R-1^PMS\rOBR|1|R-1^PMS||57133-1^Referral^LN\r"),
+        ("SIU^S13", "SCH|1|2|||||||||^^^202611270900||||||||||||||Booked\r" + PID),
+        ("ADT^A08", "EVN|A08|20261120\r" + PID),
+        ("ADT^A04", "EVN|A04|20261120\r" + PID + "PV1|1|O\r"),
+        ("MDM^T02", "EVN|T02\r" + PID + "TXA|1|CN|TX|20261120||||||||D-1|||||AU\rOBX|1|TX|||text\r"),
+        ("ACK^I12", "MSA|AE|X1|no\r"),
+    ],
+)
+def test_a_message_is_written_as_the_kind_it_was_read_as(
+    kind: str, segments: str, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    body = HEAD.format(kind, "2.5.1") + segments
+    (written,), complaints, code = written_again(body, tmp_path, capfdbinary)
+    (before,), (after,) = read(body.encode()).messages, read(written).messages
+    assert (after.type, after.facts, complaints, code) == (kind, before.facts, "", 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "segments", "told"),
+    [
+        ("ORU^R01", "2.5.1", PID + "OBR|1|P|F|X^Report\rOBX|1|TX|||text||||||F\r", "MDM^T02"),
+        ("ORM^O01", "2.8", PID + "ORC|NW|R-1^PMS\r", "OMG^O19"),
+    ],
+)
+def test_another_kind_of_message_than_was_read_is_told(
+    kind: str,
+    version: str,
+    segments: str,
+    told: str,
+    tmp_path: Path,
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    body = HEAD.format(kind, version) + segments
+    (written,), complaints, code = written_again(body, tmp_path, capfdbinary)
+    assert read(written).messages[0].type == told
+    assert complaints.endswith(f"messages[0].facts[0]: it is written as {told}\n")
+    assert code == 0
+
+
+def test_several_orders_of_a_message_get_control_ids_of_their_own(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    body = HEAD.format("OMG^O19", "2.5.1") + PID + "ORC|NW|R-1\rORC|NW|R-2\rORC|NW|R-3\r"
+    written, _, _ = written_again(body, tmp_path, capfdbinary)
+    assert [one.split(b"|")[9] for one in written] == [b"M1", b"M1-2", b"M1-3"]
+    result = read(b"".join(written))
+    assert [message.type for message in result.messages] == ["OMG^O19"] * 3
+
+
+def test_a_deleted_value_is_written_as_deleted(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    body = HEAD.format("ADT^A31", "2.5.1") + 'EVN|A31|20261120\rPID|1||42^^^SAMPLE||Testperson^Ada||""|F\r'
+    (written,), _, _ = written_again(body, tmp_path, capfdbinary)
+    assert b'|Testperson^Ada||""|F' in written
+
+
+def test_a_message_that_nothing_can_be_written_of_is_told(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    written, complaints, code = written_again(HEAD.format("ADT^A62", "2.5.1") + PID, tmp_path, capfdbinary)
+    assert (written, code) == ([], 1)
+    assert complaints.endswith("messages[0].facts: none of them is a message\n")
+
+
+SECRET = "Testperson"
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (b"", "nothing in it"),
+        (b" \n", "nothing in it"),
+        (b"Testperson", "line 1 column 1"),
+        (b"[1]", "[0]: an object"),
+        (b'["Testperson"]', "[0]: an object"),
+        (b'[{"kind": "Testperson"}]', "[0].kind: no such kind"),
+        (b'[{"kind": ["Testperson"]}]', "[0].kind: no such kind"),
+        (b'[{"kind": "patient", "Testperson": 1}]', "[0]: a field"),
+        (b'{"facts": 5}', "facts: a list"),
+        (b'{"facts": {"Testperson": 1}}', "facts: a list"),
+        (b'{"facts": [["Testperson"]]}', "facts[0]: an object"),
+        (b'{"facts": [{"kind": "patient", "names": "Testperson"}]}', "facts[0].names: a list"),
+        (b'{"facts": [{"kind": "patient", "names": [5]}]}', "facts[0].names[0]: an object"),
+        (b'{"facts": [{"kind": "patient", "gender": 5}]}', "facts[0].gender: str"),
+        (b'{"facts": [], "envelope": "Testperson"}', "envelope: an object"),
+        (b'{"facts": [], "envelope": {"sender": "Testperson"}}', "envelope.sender: an object"),
+        (b'{"facts": [], "envelope": {"Testperson": 1}}', "envelope: a field"),
+        (b'{"messages": 5}', "messages: a list"),
+        (b'{"messages": []}', "messages: there is none"),
+        (b'{"messages": [1]}', "messages[0]: an object"),
+        (b'{"messages": [["Testperson"]]}', "messages[0]: an object"),
+        (b'{"messages": [{"facts": "Testperson"}]}', "messages[0].facts: a list"),
+        (b'{"messages": [{"facts": [7]}]}', "messages[0].facts[0]: an object"),
+        (b'{"kind": "patient", "id": "\xe4"}', "UTF-8"),
+        (b"\xff\xfe{\x00}\x00", "column 1"),
+        (
+            b'{"facts": [' + b'{"kind": "document", "sections": [' + b'{"sections": [' * 480 + b"]}" * 482,
+            "deeper",
+        ),
+        (b"[" * 5000, "column"),
+    ],
+    ids=range(27),
+)
+@pytest.mark.parametrize("to", [[], ["--to", "hl7v2"], ["--to", "fhir"]], ids=["as-read", "hl7v2", "fhir"])
+def test_what_cannot_be_written_is_one_line_that_names_the_place(
+    tmp_path: Path, content: bytes, place: str, to: list[str], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    facts = tmp_path / "facts"
+    facts.write_bytes(content)
+    assert main(["write", *to, str(facts)]) == 1
+    complaints = capfdbinary.readouterr().err.decode()
+    assert complaints.count("\n") == 1
+    assert place in complaints
+    assert SECRET not in complaints
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (b'{"format": "hl7v2", "messages": [{"facts": []}]}', "messages[0].facts: none"),
+        (b'{"format": "hl7v2", "messages": [{}]}', "messages[0].facts: none"),
+        (
+            b'{"format": "hl7v2", "messages": [{"facts": [{"kind": "slot"}]}]}',
+            "messages[0].facts[0]: no HL7 v2 message is written for a slot",
+        ),
+        (
+            b'{"format": "hl7v2", "messages": [{"facts": [{"kind": "referral", "action": "Testperson"}]}]}',
+            "messages[0].facts[0]: action",
+        ),
+    ],
+    ids=range(4),
+)
+def test_what_hl7_has_no_message_for_is_one_line_that_names_the_place(
+    tmp_path: Path, content: bytes, place: str, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    test_what_cannot_be_written_is_one_line_that_names_the_place(tmp_path, content, place, [], capfdbinary)
+
+
+def test_a_line_that_cannot_be_written_stops_no_other(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    good = '{"format": "hl7v2", "messages": [{"facts": [{"kind": "referral", "action": "new"}]}]}'
+    facts = tmp_path / "facts"
+    facts.write_text(f'{good}\n{{"messages": [1]}}\n{{"facts": \n{good}\n')
+    assert main(["write", str(facts)]) == 1
+    captured = capfdbinary.readouterr()
+    assert captured.out.count(b"REF^I12") == 2
+    assert [line.split(b": ")[1] for line in captured.err.splitlines()] == [b"line 2", b"line 3"]
+
+
+def test_folders_and_empty_files_are_told_and_the_others_are_read(
+    files: dict[str, str], tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    (tmp_path / "empty").touch()
+    assert main(["read", str(tmp_path), str(tmp_path / "empty"), files["fhir"]]) == 1
+    captured = capfdbinary.readouterr()
+    assert [one["outcome"] for one in lines(captured.out)] == ["refused", "accepted"]
+    assert [line.rpartition(b": ")[0].decode() for line in captured.err.splitlines()] == [
+        str(tmp_path),
+        str(tmp_path / "empty"),
+    ]
+
+
+def test_a_file_name_that_is_no_text_is_read_all_the_same(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    name = os.fsencode(tmp_path) + b"/\xff.hl7"
+    Path(os.fsdecode(name)).write_bytes(V2.encode())
+    assert main(["read", os.fsdecode(name)]) == 0
+    assert lines(capfdbinary.readouterr().out)[0]["format"] == "hl7v2"
+
+
+def test_a_reader_who_has_had_enough_ends_it_quietly(files: dict[str, str]) -> None:
+    run = subprocess.run(
+        ["sh", "-c", 'exec "$@" | head -c 1', "sh", sys.executable, "-m", "baton_formats", "read"]
+        + [files["v2"]] * 200,
+        capture_output=True,
+        check=True,
+    )
+    assert (run.stdout, run.stderr) == (b"{", b"")
 
 
 def test_wrong_usage_ends_with_two() -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -233,6 +234,8 @@ moments = st.datetimes(timezones=st.sampled_from([None])).map(
     lambda d: PartialTime(iso=d.replace(microsecond=0).isoformat() + "+02:15")
 )
 numbers = st.builds(Identifier, value=digits, authority=plain, system=st.none() | st.just("urn:oid:1.2.3.4"))
+# Numbers that are never those of a patient or of an order.
+further = numbers.map(lambda number: replace(number, value=f"X-{number.value}"))
 
 
 def typed(kind: str) -> st.SearchStrategy[Identifier]:
@@ -286,7 +289,41 @@ patients = st.builds(
     addresses=st.lists(addresses, max_size=2, unique=True).map(tuple),
     deceased=st.sampled_from([None, True, False]),
     language=st.none() | plain,
+    marital_status=st.none() | concepts,
+    general_practitioners=st.lists(parties, max_size=1).map(tuple),
 )
+offices = st.builds(
+    Organization,
+    name=plain,
+    identifiers=numbers.map(lambda n: (n,)),
+    telecom=st.lists(phones, max_size=1).map(tuple),
+    addresses=st.lists(addresses, max_size=1).map(tuple),
+)
+
+
+def providers(code: str) -> st.SearchStrategy[Party]:
+    """Those a segment of their own names, in one role."""
+    return st.builds(
+        lambda person, names, telecom, places, office, room: Party(
+            practitioner=replace(person, names=names, telecom=telecom, addresses=places),
+            organization=office,
+            role=Concept((Coding(code, "HL70286"),)),
+            location=room,
+        ),
+        doctors,
+        st.lists(names, min_size=1, max_size=2).map(tuple),
+        st.lists(phones, max_size=1).map(tuple),
+        st.lists(addresses, max_size=1).map(tuple),
+        st.none() | offices,
+        st.none() | st.builds(Location, name=plain),
+    )
+
+
+asked = st.tuples(
+    st.lists(providers("RT"), max_size=2, unique=True),
+    st.lists(providers("IR"), max_size=1),
+    st.lists(providers("CP"), max_size=1),
+).map(lambda by_role: tuple(one for several in by_role for one in several))
 files = st.builds(
     lambda content, title: Attachment(
         "application/pdf", content, title, sha256=hashlib.sha256(content).hexdigest(), size=len(content)
@@ -294,48 +331,108 @@ files = st.builds(
     st.binary(max_size=200).map(lambda b: b"%PDF-1.4" + b),
     plain,
 )
-notes = st.lists(st.builds(Note, text=lines), max_size=2).map(tuple)
+notes = st.lists(
+    st.builds(Note, text=lines, author=st.none() | plain, at=st.none() | days | moments), max_size=2
+).map(tuple)
+instructions = st.lists(lines, max_size=1).map(tuple)
+some_concepts = st.lists(concepts, max_size=2, unique=True).map(tuple)
+urgencies = st.sampled_from(
+    [
+        (None, None),
+        ("urgent", Concept((Coding("U", "HL70485", "Urgent"),))),
+        ("stat", Concept((Coding("S"),))),
+        (None, Concept((Coding("T", "HL70485"),))),
+    ]
+)
+wishes = st.sampled_from(
+    [
+        ((), ()),
+        (("written_report",), (Concept((Coding("WR", "HL70282"),)),)),
+        ((), (Concept((Coding("own", "L", "our word"),)),)),
+    ]
+)
 coverages = st.builds(
     Coverage,
     plan=plain,
     plan_name=st.none() | plain,
     group=st.none() | plain,
     member_id=plain,
+    subscriber_id=st.none() | plain,
+    type=st.none() | concepts,
+    payer=st.none() | st.builds(Organization, name=plain, identifiers=numbers.map(lambda n: (n,))),
+    period=st.none() | st.builds(Period, start=days, end=days),
     relationship=st.none() | concepts,
 )
 
 
 @st.composite
-def answers(draw: st.DrawFn) -> Referral:
+def referrals(
+    draw: st.DrawFn, told: tuple[tuple[str, str | None, str | None], ...], *, answer: bool
+) -> Referral:
+    """A referral as RF1 tells it: ``told`` are action, status and RF1-1 that belong together."""
+    action, status, code = draw(st.sampled_from(told))
     placer, filler = draw(typed("PLAC")), draw(typed("FILL"))
-    action, code = draw(
-        st.sampled_from([("accept", "A"), ("decline", "R"), ("status", "P"), ("status", "E")])
+    urgency, urgency_code = draw(urgencies)
+    wanted_back, wanted_codes = draw(wishes)
+    patient = replace(
+        draw(patients), general_practitioners=tuple(draw(st.lists(providers("PP"), max_size=1)))
     )
     return Referral(
         action=action,
-        identifiers=(placer, filler),
+        identifiers=(placer, filler, *draw(st.lists(further, max_size=1)))
+        if answer
+        else (placer, draw(further)),
         placer=placer,
-        filler=filler,
-        status={"A": "active", "P": "active"}.get(code),
-        status_code=Concept((Coding(code, "HL70283"),)),
-        status_reason=draw(concepts) if code == "R" else None,
+        filler=filler if answer else None,
+        status=status,
+        status_code=Concept((Coding(code, "HL70283"),)) if code else None,
+        status_reason=draw(st.none() | concepts),
         intent="order",
-        priority="routine",
-        priority_code=Concept((Coding("R", "HL70280"),)),
-        reasons=draw(st.lists(concepts, max_size=2, unique=True).map(tuple)),
+        priority=urgency,
+        priority_code=urgency_code,
+        categories=draw(some_concepts),
+        service=draw(st.none() | concepts),
+        reasons=draw(some_concepts),
         reason_text=draw(st.none() | lines),
         question=draw(st.none() | lines),
-        patient=draw(patients),
-        referrer=Party(
-            practitioner=draw(doctors), role=Concept((Coding("RP", "HL70286", "Referring Provider"),))
-        ),
-        coverage=draw(st.lists(coverages, max_size=2).map(tuple)),
+        dispositions=wanted_back,
+        disposition_codes=wanted_codes,
+        patient=patient,
+        referrer=draw(providers("RP")),
+        performers=draw(asked),
+        coverage=draw(st.lists(coverages, max_size=2, unique=True).map(tuple)),
         authorizations=draw(st.lists(numbers, max_size=2, unique=True).map(tuple)),
+        authored_at=draw(st.none() | moments),
         effective_at=draw(st.none() | days),
         expires_at=draw(st.none() | days),
         notes=draw(notes),
+        patient_instructions=draw(instructions),
         attachments=draw(st.lists(files, max_size=2).map(tuple)),
     )
+
+
+def answers() -> st.SearchStrategy[Referral]:
+    told = (
+        ("accept", "active", "A"),
+        ("decline", None, "R"),
+        ("status", "active", "P"),
+        ("status", None, "E"),
+    )
+    return referrals(told, answer=True)
+
+
+def requests() -> st.SearchStrategy[Referral]:
+    told = (
+        ("new", "active", "P"),
+        ("new", None, None),
+        ("update", "active", "P"),
+        ("update", None, "E"),
+        ("accept", "active", "A"),
+        ("decline", None, "R"),
+        ("cancel", "revoked", None),
+        ("query", None, None),
+    )
+    return referrals(told, answer=False)
 
 
 @st.composite
@@ -370,7 +467,10 @@ def bookings(draw: st.DrawFn) -> Appointment:
         start=PartialTime(iso="2026-12-01T09:30:00-05:00"),
         end=PartialTime(iso="2026-12-01T10:15:00-05:00"),
         duration_minutes=45,
-        services=draw(st.lists(concepts, max_size=2, unique=True).map(tuple)),
+        services=draw(some_concepts),
+        reason=draw(st.none() | concepts),
+        type=draw(st.none() | concepts),
+        priority=draw(st.sampled_from([None, "routine", "stat"])),
         patient=draw(patients),
         clinicians=draw(st.lists(parties, max_size=2, unique=True).map(tuple)),
         location=draw(
@@ -382,28 +482,57 @@ def bookings(draw: st.DrawFn) -> Appointment:
             )
         ),
         referrer=draw(st.none() | parties),
-        referrals=draw(st.lists(typed("PLAC"), max_size=2).map(tuple)),
+        referrals=(*draw(st.lists(typed("PLAC"), max_size=2)), *draw(st.lists(typed("FILL"), max_size=1))),
         notes=draw(notes),
     )
 
 
 @st.composite
 def orders(draw: st.DrawFn) -> Referral:
-    placer = draw(typed("PLAC"))
+    placer, others = draw(typed("PLAC")), draw(st.lists(further, max_size=2, unique=True))
+    action, status, code = draw(
+        st.sampled_from(
+            [
+                ("new", "active", None),
+                ("update", "on-hold", "HD"),
+                ("cancel", "revoked", None),
+                ("accept", "active", "IP"),
+                ("decline", None, "CA"),
+                ("status", "active", "SC"),
+                ("status", "completed", "CM"),
+            ]
+        )
+    )
+    urgency, urgency_code = draw(urgencies)
+    wanted_back, wanted_codes = draw(wishes)
     return Referral(
-        action="new",
-        identifiers=(placer,),
+        action=action,
+        identifiers=(placer, *others),
         placer=placer,
-        status="active",
+        status=status,
+        status_code=Concept((Coding(code),)) if code else None,
+        status_reason=draw(st.none() | concepts),
         intent="order",
+        priority=urgency,
+        priority_code=urgency_code,
+        categories=draw(some_concepts),
         service=draw(concepts),
-        reasons=draw(st.lists(concepts, max_size=2, unique=True).map(tuple)),
+        reasons=draw(some_concepts),
         reason_text=draw(st.none() | lines),
+        question=draw(st.none() | lines),
+        dispositions=wanted_back,
+        disposition_codes=wanted_codes,
         patient=draw(st.none() | patients),
-        referrer=draw(parties),
+        referrer=draw(parties | st.builds(Party, practitioner=doctors, organization=offices)),
+        performers=draw(asked),
+        coverage=draw(st.lists(coverages, max_size=1).map(tuple)),
+        authorizations=draw(st.lists(numbers, max_size=1).map(tuple)),
         authored_at=draw(st.none() | moments),
+        effective_at=draw(st.none() | days),
+        expires_at=draw(st.none() | days),
         wanted=draw(st.none() | st.builds(Period, start=days, end=days)),
         notes=draw(notes),
+        patient_instructions=draw(instructions),
         attachments=draw(st.lists(files, max_size=2).map(tuple)),
     )
 
@@ -417,6 +546,7 @@ def statuses(draw: st.DrawFn) -> Referral:
                 ("decline", None, "CA"),
                 ("status", "completed", "CM"),
                 ("status", "on-hold", "HD"),
+                ("cancel", "revoked", None),
             ]
         )
     )
@@ -427,10 +557,18 @@ def statuses(draw: st.DrawFn) -> Referral:
         placer=placer,
         filler=filler,
         status=status,
-        status_code=Concept((Coding(code),)),
+        status_code=Concept((Coding(code),)) if code else None,
         status_reason=draw(st.none() | concepts),
         intent="order",
+        service=draw(st.none() | concepts),
+        reasons=draw(some_concepts),
+        reason_text=draw(st.none() | lines),
+        question=draw(st.none() | lines),
         patient=draw(st.none() | patients),
+        referrer=draw(st.none() | parties),
+        authored_at=draw(st.none() | moments),
+        notes=draw(notes),
+        patient_instructions=draw(instructions),
     )
 
 
@@ -463,6 +601,9 @@ def documents(draw: st.DrawFn) -> Document:
         patient=draw(patients),
         referrals=draw(st.lists(typed("PLAC"), max_size=2, unique=True).map(tuple)),
         visit=draw(st.lists(typed("VN"), max_size=1).map(tuple)),
+        recipients=draw(st.lists(parties, max_size=2, unique=True).map(tuple)),
+        referrer=draw(st.none() | parties),
+        confidentiality=draw(st.none() | plain),
         text=Text.of(draw(words.map(str.rstrip).filter(bool))),
         attachments=draw(st.lists(files, max_size=2).map(tuple)),
         observations=draw(
@@ -480,9 +621,22 @@ merges = st.builds(
     PatientChange,
     action=st.just("merge"),
     patient=patients,
-    replaced=st.lists(numbers, min_size=1, max_size=2, unique=True).map(tuple),
+    replaced=st.lists(further, min_size=1, max_size=2, unique=True).map(tuple),
+    replaced_names=st.lists(names, max_size=1).map(tuple),
     at=st.just(NOW),
 )
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> PatientChange:
+    """An update that empties some of the fields it has no value for."""
+    patient = draw(patients)
+    fields = ("birth_date", "gender", "telecom", "addresses", "language", "deceased", "general_practitioners")
+    empty = [name for name in fields if getattr(patient, name) in (None, ())]
+    cleared = tuple(name for name in empty if draw(st.booleans()))
+    return PatientChange("update", replace(patient, cleared=cleared), at=NOW)
+
+
 visits = st.builds(
     Arrival,
     action=st.sampled_from(["arrived", "admitted", "finished", "cancelled"]),
@@ -491,6 +645,9 @@ visits = st.builds(
     visit_class=concepts,
     attending=st.lists(parties, max_size=1).map(tuple),
     referring=st.lists(parties, max_size=1).map(tuple),
+    consulting=st.lists(parties, max_size=1).map(tuple),
+    reasons=some_concepts,
+    referrals=st.tuples(typed("PLAC"), numbers) | st.just(()),
     at=st.just(NOW),
 )
 versions = st.sampled_from(["2.3.1", "2.5.1", "2.8"])
@@ -512,6 +669,14 @@ def test_an_answer_reads_back_as_it_was_written(fact: Referral, version: str) ->
     reads_back(write.referral_response(fact, envelope=envelope(version)), fact, "RRI^I12")
 
 
+@given(requests(), versions)
+@slow
+def test_a_referral_reads_back_as_it_was_written(fact: Referral, version: str) -> None:
+    events = {"new": "I12", "cancel": "I14", "query": "I15"}
+    body = write.referral(fact, envelope=envelope(version))
+    reads_back(body, fact, f"REF^{events.get(fact.action or '', 'I13')}")
+
+
 @given(bookings(), versions)
 @slow
 def test_an_appointment_reads_back_as_it_was_written(fact: Appointment, version: str) -> None:
@@ -523,6 +688,14 @@ def test_an_appointment_reads_back_as_it_was_written(fact: Appointment, version:
 @slow
 def test_an_order_reads_back_as_it_was_written(fact: Referral, version: str) -> None:
     reads_back(write.order(fact, envelope=envelope(version)), fact, "OMG^O19")
+
+
+@given(orders(), st.sampled_from(["2.3.1", "2.5.1"]))
+@slow
+def test_a_general_order_reads_back_as_it_was_written(fact: Referral, version: str) -> None:
+    code = fact.priority_code.code if fact.priority_code else None
+    told = replace(fact, priority_code=Concept((Coding(code),)) if code else None)
+    reads_back(write.general_order(told, envelope=envelope(version)), told, "ORM^O01")
 
 
 @given(statuses(), versions)
@@ -541,6 +714,12 @@ def test_a_document_reads_back_as_it_was_written(fact: Document, version: str) -
 @slow
 def test_a_merge_reads_back_as_it_was_written(fact: PatientChange, version: str) -> None:
     reads_back(write.patient_change(fact, envelope=envelope(version)), fact, "ADT^A40")
+
+
+@given(changes(), versions)
+@slow
+def test_a_change_reads_back_with_what_it_deletes(fact: PatientChange, version: str) -> None:
+    reads_back(write.patient_change(fact, envelope=envelope(version)), fact, "ADT^A31")
 
 
 @given(visits, versions)
@@ -668,6 +847,19 @@ REFERRAL = Referral(
     coverage=(Coverage(plan="P", member_id="M"),),
     authorizations=(Identifier("AUTH-1"),),
 )
+URGENT = replace(
+    REFERRAL,
+    action="new",
+    identifiers=(NUMBER, Identifier("X-9", authority="PORTAL")),
+    status_reason=Concept((Coding("WAIT", "L", "Waiting list"),)),
+    priority="urgent",
+    dispositions=("written_report",),
+    question="Which knee?",
+    patient=replace(PATIENT, general_practitioners=(DOCTOR,)),
+    expires_at=PartialTime(iso="2026-12-31"),
+    wanted=Period(start=PartialTime(iso="2026-12-01")),
+    patient_instructions=("Nothing to eat before",),
+)
 BOOKING = Appointment(
     action="booked",
     placer=NUMBER,
@@ -706,6 +898,9 @@ def samples() -> dict[str, bytes]:
             f"siu-{version}": write.appointment(BOOKING, envelope=envelope(version)),
             f"omg-{version}": write.order(REFERRAL, envelope=envelope(version)),
             f"osu-{version}": write.order_status(REFERRAL, envelope=envelope(version)),
+            f"orm-{version}": write.general_order(URGENT, envelope=envelope(version)),
+            f"upd-{version}": write.referral(replace(URGENT, action="update"), envelope=envelope(version)),
+            f"ask-{version}": write.order(URGENT, envelope=envelope(version)),
             f"mdm-{version}": write.document(NOTE, envelope=envelope(version)),
             f"adt-{version}": write.patient_change(
                 PatientChange("merge", PATIENT, (NUMBER,), at=NOW), envelope=envelope(version)

@@ -1,5 +1,6 @@
 """MLLP frames come out whole however the network cuts them; all else is rejected where it can be seen."""
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -70,6 +71,24 @@ def test_every_frame_of_a_sender_with_a_wrong_trailer_is_rejected_visibly() -> N
     answers = decoder.feed((VT + b"a" + FS + b"\n") * 3)
     assert len(reasons(answers)) == 3
     assert not payloads(answers)
+
+
+def test_every_frame_that_ends_in_a_form_feed_is_rejected_visibly() -> None:
+    decoder = FrameDecoder()
+    answers = decoder.feed((VT + HELLO + b"\r\x0c") * 3 + VT + HELLO)
+    assert reasons(answers) == [RejectionReason.WRONG_TRAILER] + [RejectionReason.AFTER_WRONG_TRAILER] * 2
+    assert reasons(decoder.flush()) == [RejectionReason.AFTER_WRONG_TRAILER]
+    assert decoder.rejected.total() == 4
+
+
+def test_many_small_frames_in_one_packet_take_time_in_proportion() -> None:
+    def spent(count: int) -> float:
+        decoder, packet = FrameDecoder(), frame(HELLO) * count
+        started = time.process_time()
+        assert len(decoder.feed(packet)) == count
+        return time.process_time() - started
+
+    assert min(spent(60_000) for _ in range(2)) < 30 * min(spent(6_000) for _ in range(2)) + 0.05
 
 
 def test_reading_goes_on_after_the_next_proper_end_of_a_frame() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
+from datetime import datetime, timedelta
 
 from baton_formats.facts import PartialTime
 from baton_formats.values import maker_of
@@ -23,6 +24,14 @@ _CANONICAL = re.compile(
     r"|0[1-9]|1[0-2]))?",
     re.ASCII,
 )
+# What may be kept of any sender: also hours without minutes.
+_KEPT = re.compile(
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)"
+    r"(?:T(\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?(Z|[+-]\d\d:\d\d)?)?)?)?",
+    re.ASCII,
+)
+# The widest offset in whole hours: what FHIR allows, and HL7 v2, which names no bound.
+_ISO_HOURS, _HL7_HOURS = 14, 23
 _HL7 = re.compile(
     r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,12}))?)?)?)?)?)?"
     r"([Zz]|[+-]\d{2}(?::?\d{2})?)?",
@@ -35,7 +44,7 @@ def parse_iso(text: str) -> PartialTime:
 
     Seconds may be missing, the offset may lack its colon; nothing is added that was not there.
     """
-    return canonical(text) or _built(_ISO.fullmatch(text), text)
+    return canonical(text) or _built(_ISO.fullmatch(text), text, _ISO_HOURS)
 
 
 def canonical(text: str) -> PartialTime | None:
@@ -47,9 +56,16 @@ def parse_hl7(text: str) -> PartialTime:
     """An HL7 v2 DT, DTM or TS (first component) or a C-CDA TS: ``YYYY[MM[DD[HH[MM[SS[.f]]]]]][±ZZ[ZZ]]``.
 
     Total: ``Aug 15, 1942`` or ``19999999`` come back as ``text`` only. An offset of a date without a time is
-    dropped, since a date has none; an offset of hours only (``-08``) gets its minutes.
+    dropped, since a date has none (:func:`drops_offset` tells); an offset of hours only (``-08``) gets its
+    minutes. Any offset of less than a day is kept, also one that no place on earth has.
     """
-    return _built(_HL7.fullmatch(text.strip()), text)
+    return _built(_HL7.fullmatch(text.strip()), text, _HL7_HOURS)
+
+
+def drops_offset(text: str) -> bool:
+    """Whether ``text`` is an HL7 date without a time of day but with an offset, which no date keeps."""
+    match = _HL7.fullmatch(text.strip())
+    return match is not None and match.group(4) is None and match.group(8) is not None
 
 
 def is_backwards(start: PartialTime | None, end: PartialTime | None) -> bool:
@@ -81,8 +97,10 @@ def fhir_text(time: PartialTime, *, default_zone: str | None = None) -> str | No
 
     FHIR wants seconds and an offset with every time of day: missing minutes and seconds become ``00``;
     without any offset (none given, no ``default_zone``) only the date is written: a wrong moment is worse.
+    An offset wider than FHIR allows is written as the same moment in UTC; a day that no calendar has
+    (``2021-13-45``) is None.
     """
-    if time.iso is None:
+    if time.iso is None or not _is_kept(time.iso):
         return None
     if "T" not in time.iso:
         return time.iso
@@ -90,7 +108,26 @@ def fhir_text(time: PartialTime, *, default_zone: str | None = None) -> str | No
     zone = zone or default_zone or ""
     if not zone:
         return body[:10]
-    return body + {2: ":00:00", 5: ":00"}.get(len(body) - 11, "") + zone
+    whole = body + {2: ":00:00", 5: ":00"}.get(len(body) - 11, "")
+    return _in_utc(whole, zone) if zone[1:] > "14:00" else whole + zone
+
+
+def _is_kept(iso: str) -> bool:
+    """Whether this is a time as :class:`PartialTime` keeps it, of a day that the calendar has."""
+    if _CANONICAL.fullmatch(iso) is not None:
+        return True
+    match = _KEPT.fullmatch(iso)
+    return match is not None and _exists(match, _HL7_HOURS)
+
+
+def _in_utc(body: str, zone: str) -> str:
+    """The moment in UTC; only the date where it would be before the first year or behind the last."""
+    offset = timedelta(hours=int(zone[:3]), minutes=int(zone[0] + zone[4:]))
+    try:
+        moved = datetime.fromisoformat(body[:16]) - offset
+    except OverflowError:
+        return body[:10]
+    return moved.isoformat(timespec="minutes") + body[16:] + "Z"
 
 
 def _split_zone(iso: str) -> tuple[str, str]:
@@ -103,8 +140,8 @@ def _split_zone(iso: str) -> tuple[str, str]:
     return iso, ""
 
 
-def _built(match: re.Match[str] | None, text: str) -> PartialTime:
-    if match is None or not _exists(match):
+def _built(match: re.Match[str] | None, text: str, widest: int) -> PartialTime:
+    if match is None or not _exists(match, widest):
         return PartialTime(text=text)
     year, month, day, hour, minute, second, fraction, zone = match.groups()
     iso = "-".join(part for part in (year, month, day) if part)
@@ -125,18 +162,18 @@ def _zone(zone: str | None) -> str:
     return f"{zone[0]}{digits[:2]}:{digits[2:] or '00'}"
 
 
-def _exists(match: re.Match[str]) -> bool:
+def _exists(match: re.Match[str], widest: int) -> bool:
     year, month, day, hour, minute, second = (None if p is None else int(p) for p in match.groups()[:6])
     if year is None or year == 0 or (month is not None and not 1 <= month <= 12):
         return False
     if day is not None and (month is None or not 1 <= day <= monthrange(year, month)[1]):
         return False
     in_day = (hour or 0) <= 23 and (minute or 0) <= 59 and (second or 0) <= 60
-    return in_day and _offset_exists(match.group(8))
+    return in_day and _offset_exists(match.group(8), widest)
 
 
-def _offset_exists(zone: str | None) -> bool:
+def _offset_exists(zone: str | None, widest: int) -> bool:
     if not zone or zone in "Zz":
         return True
     digits = zone[1:].replace(":", "")
-    return int(digits[:2]) <= 14 and int(digits[2:] or 0) <= 59
+    return int(digits[:2]) <= widest and int(digits[2:] or 0) <= 59

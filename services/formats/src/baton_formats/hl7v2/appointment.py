@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from baton_formats.declaration import FieldMapping, MessageMapping
 from baton_formats.facts import (
@@ -20,11 +21,12 @@ from baton_formats.facts import (
 )
 from baton_formats.findings import Format
 from baton_formats.hl7v2 import datatypes
+from baton_formats.hl7v2.deletions import fields_read, note_deletions
 from baton_formats.hl7v2.grouping import resource_groups
-from baton_formats.hl7v2.parts import notes, patient, priority, referring_party
+from baton_formats.hl7v2.parts import notes, patient, priority_of, referring_party
 from baton_formats.hl7v2.patient import read_one
 from baton_formats.hl7v2.segments import Cell, Segment
-from baton_formats.hl7v2.view import View, build, every, first
+from baton_formats.hl7v2.view import View, build, every, first, place_of
 
 _EVENTS = {
     "S12": ("booked", "booked"),
@@ -94,6 +96,7 @@ class _Resource:
     duration: int
 
 
+_RESOURCE_NAMES = frozenset(("AIS", "AIP", "AIL", "AIG"))
 _RESOURCES = (_Resource("AIS", 4, 7), _Resource("AIP", 6, 9), _Resource("AIL", 6, 9), _Resource("AIG", 8, 11))
 
 
@@ -194,24 +197,38 @@ def _minutes(view: View, value: Cell | None, unit: Cell | None) -> int | None:
         return None
     words = [word.upper() for at in (1, 2) if unit and (word := unit.text(at))] or ["MIN"]
     scale = next((_UNIT_MINUTES[word] for word in words if word in _UNIT_MINUTES), None)
-    if scale is None or not _SHORTEST <= amount * scale <= _LONGEST:
-        view.note(
-            "duration-implausible", value.place, "the duration and its unit make no sense; they were left out"
-        )
-        return None
-    return round(amount * scale)
+    return _plausible(view, value, amount * scale if scale is not None else 0)
 
 
-def _resource_times(view: View) -> list[tuple[str, PartialTime, int | None]]:
-    found = []
+def _plausible(view: View, cell: Cell, minutes: float) -> int | None:
+    """Whole minutes if a visit can be that long; nan and infinity cannot."""
+    if _SHORTEST <= minutes <= _LONGEST:
+        return round(minutes)
+    view.note(
+        "duration-implausible", cell.place, "the duration and its unit make no sense; they were left out"
+    )
+    return None
+
+
+_Start = tuple[str, PartialTime, int | None]
+
+
+def _resource_times(view: View) -> list[_Start]:
+    found: list[_Start] = []
     for kind in _RESOURCES:
-        for segment in view.all(kind.segment)[:100]:
-            cell = next(view.cells_of(segment, kind.start), None)
-            start = datatypes.time(cell, view) if cell else None
-            if start is None or start.iso is None:
-                continue
-            length, unit = (next(view.cells_of(segment, kind.duration + at), None) for at in (0, 1))
-            found.append((segment.place(kind.start), start, _minutes(view, length, unit)))
+        found += view.once(kind.segment, "starts", partial(_starts, kind=kind))
+    return found
+
+
+def _starts(view: View, kind: _Resource) -> list[_Start]:
+    found = []
+    for segment in view.all(kind.segment)[:100]:
+        cell = next(view.cells_of(segment, kind.start), None)
+        start = datatypes.time(cell, view) if cell else None
+        if start is None or start.iso is None:
+            continue
+        length, unit = (next(view.cells_of(segment, kind.duration + at), None) for at in (0, 1))
+        found.append((segment.place(kind.start), start, _minutes(view, length, unit)))
     return found
 
 
@@ -226,9 +243,12 @@ def _spans(view: View) -> list[tuple[str, _Times]]:
 
 
 def _time(view: View, place: str) -> PartialTime | None:
-    _, _, component = place.partition(".")
+    return view.once(place_of(place).segment, place, lambda holder: _first_time(holder, place))
+
+
+def _first_time(view: View, place: str) -> PartialTime | None:
     for cell in view.cells(place):
-        found = datatypes.time_at(cell, view, int(component or 1))
+        found = datatypes.time_at(cell, view, place_of(place).component)
         if found is not None and found.iso is not None:
             return found
     return None
@@ -272,7 +292,7 @@ def _settled(view: View, spans: list[tuple[str, _Times]]) -> _Times:
             "SCH-11",
             "no readable start time stands in any of the places it may stand in",
         )
-        return _Times(minutes=_planned(view))
+        return _Times(minutes=_planned(view)[1])
     best_place, best = spans[0]
     agreeing = [span for place, span in spans if _same_moment(span.start, best.start)]
     for place, span in spans[1:]:
@@ -281,10 +301,12 @@ def _settled(view: View, spans: list[tuple[str, _Times]]) -> _Times:
     end = next((span.end for span in agreeing if span.end and _between(best.start, span.end)), None)
     spanned = _between(best.start, end)
     stated = next((span.minutes for span in agreeing if span.minutes), None)
-    planned = _planned(view)
+    planned_place, planned = _planned(view)
     minutes = spanned or stated or planned
     if planned and planned != minutes:
-        view.note("durations-disagree", "SCH-9", "another length than the booked slot, which was believed")
+        view.note(
+            "durations-disagree", planned_place, "another length than the booked slot, which was believed"
+        )
     if spanned and stated and spanned != stated:
         view.note(
             "durations-disagree",
@@ -294,9 +316,20 @@ def _settled(view: View, spans: list[tuple[str, _Times]]) -> _Times:
     return _Times(best.start, end, minutes)
 
 
-def _planned(view: View) -> int | None:
-    """SCH-9 with SCH-10, else the duration inside SCH-11 (TQ.3, as M30)."""
-    return _minutes(view, view.cell("SCH-9"), view.cell("SCH-10"))
+def _planned(view: View) -> tuple[str, int | None]:
+    """SCH-9 with SCH-10, else the length inside SCH-11 (TQ.3, as M30): where it stands, and the minutes."""
+    return view.once("SCH", "length", _planned_in)
+
+
+def _planned_in(view: View) -> tuple[str, int | None]:
+    minutes = _minutes(view, view.cell("SCH-9"), view.cell("SCH-10"))
+    if minutes is not None:
+        return "SCH-9", minutes
+    for cell in view.cells("SCH-11"):
+        length = datatypes.tq_minutes(cell)
+        if length is not None:
+            return "SCH-11", _plausible(view, cell, length)
+    return "SCH-9", None
 
 
 def _clinicians(view: View, mapping: FieldMapping) -> tuple[Party, ...]:
@@ -358,17 +391,23 @@ def _visit_place(view: View) -> Location | None:
 def _participants(view: View, mapping: FieldMapping) -> tuple[Participant, ...]:
     """Further places, and further patients of a group appointment."""
     places = [place for ail in view.all("AIL")[1:100] if (place := _place(view, ail))]
-    others = [found for pid in view.all("PID")[1:100] if (found := read_one(view, pid))]
-    if others:
-        view.note(
-            "several-patients",
-            "PID[2]",
-            "the message names several patients; the first one is the patient of the appointment",
-        )
-    return (
-        *(Participant(location=place) for place in places),
-        *(Participant(patient=other) for other in others),
+    return (*(Participant(location=place) for place in places), *_further_patients(view))
+
+
+def _further_patients(view: View) -> tuple[Participant, ...]:
+    """Those behind the first PID, read once for all appointments of the message."""
+    if "further patients" not in view.shared:
+        others = (read_one(view, pid) for pid in view.all("PID")[1:100])
+        view.shared["further patients"] = tuple(Participant(patient=other) for other in others if other)
+    found = view.shared["further patients"]
+    if not found or not isinstance(found, tuple):
+        return ()
+    view.note(
+        "several-patients",
+        "PID[2]",
+        "the message names several patients; the first one is the patient of the appointment",
     )
+    return found
 
 
 def _cancellation_reason(view: View, mapping: FieldMapping) -> Concept | None:
@@ -389,9 +428,19 @@ def _cancellation_reason(view: View, mapping: FieldMapping) -> Concept | None:
     return reason
 
 
-def _description(view: View, mapping: FieldMapping) -> str | None:
-    cell = view.cell(mapping.path)
-    return datatypes.label(datatypes.cwe(cell, view)) if cell else None
+def _priority(view: View, mapping: FieldMapping) -> str | None:
+    """TQ1-9, before v2.5 the priority inside the timing of SCH-11."""
+    given = [(cell, datatypes.cwe(cell, view)) for cell in view.cells("TQ1-9")]
+    given += [(cell, datatypes.tq_priority(cell)) for cell in view.cells("SCH-11")]
+    for cell, concept in given:
+        known = priority_of(concept)
+        if known:
+            return known
+        if concept:
+            view.note(
+                "priority-unknown", cell.place, "the priority is none of routine, urgent, asap and stat"
+            )
+    return None
 
 
 APPOINTMENT = MessageMapping(
@@ -403,6 +452,7 @@ APPOINTMENT = MessageMapping(
         "The event decides the state; SCH-25 confirms it. It adds progress to a modification only.",
         "Resource groups (RGS) with different start times are different appointments; `id` then counts them.",
         "Start and end are believed before any duration.",
+        "What RGS-2, AIS-2, AIP-2, AIL-2 or AIG-2 marks deleted (D) gives no time, service, person or place.",
     ),
     fields=(
         FieldMapping(
@@ -410,7 +460,14 @@ APPOINTMENT = MessageMapping(
             "what just happened",
             "MSH-9.2",
             ("SCH-25",),
-            ("event-not-used", "appointment-missing", "several-appointments"),
+            (
+                "event-not-used",
+                "appointment-missing",
+                "several-appointments",
+                "resource-deleted",
+                "resources-all-deleted",
+                "value-deleted",
+            ),
             _action,
         ),
         FieldMapping(
@@ -438,7 +495,7 @@ APPOINTMENT = MessageMapping(
             "when it starts",
             "AIS-4",
             ("AIP-6", "AIL-6", "AIG-8", "TQ1-7", "SCH-11"),
-            ("times-disagree", "appointment-time-missing", "time-unreadable"),
+            ("times-disagree", "appointment-time-missing", "time-unreadable", "offset-dropped"),
             lambda view, mapping: times(view).start,
         ),
         FieldMapping(
@@ -486,7 +543,7 @@ APPOINTMENT = MessageMapping(
             ("reason-contradicts-event",),
             _cancellation_reason,
         ),
-        FieldMapping("priority", "urgency", "TQ1-9", (), ("priority-unknown",), priority),
+        FieldMapping("priority", "urgency", "TQ1-9", ("SCH-11.6",), ("priority-unknown",), _priority),
         FieldMapping(
             "referrer", "who referred", "PV1-8", (), (), lambda view, mapping: referring_party(view)
         ),
@@ -502,6 +559,9 @@ APPOINTMENT = MessageMapping(
 )
 
 
+_FIELDS = fields_read(APPOINTMENT)
+
+
 def read_appointments(view: View) -> tuple[Appointment, ...]:
     """The appointments of a SIU. Groups that start together are one; an unused event makes none."""
     if view.event not in _EVENTS:
@@ -515,15 +575,58 @@ def read_appointments(view: View) -> tuple[Appointment, ...]:
             refusing=True,
         )
         return ()
+    note_deletions(view, _FIELDS)
+    view = _live(view)
     runs = _runs(resource_groups(view))
     if len(runs) == 1:
         return (_appointment(view, None),)
     view.note("several-appointments", "RGS", f"one message books {len(runs)} appointments under one number")
     grouped = {segment.position for run in runs for segment in run}
     context = view.narrowed(segment for segment in view.segments if segment.position not in grouped)
-    return tuple(
-        _appointment(view.narrowed(run, context=context), at) for at, run in enumerate(runs, start=1)
-    )
+    booked = [view.narrowed(run, context=context) for run in runs]
+    return tuple(_appointment(one, at) for at, one in enumerate(booked, start=1))
+
+
+def _live(view: View) -> View:
+    """The message without the resources its sender deletes (action code D, HL7 table 0206), notes kept.
+
+    A group (RGS) goes with all that is in it. An ended appointment from which everything was deleted keeps
+    it: there it says what has ended.
+    """
+    marked, gone = _deleted(view)
+    if not marked:
+        return view
+    whole = not any(s.id in _RESOURCE_NAMES and s.position not in gone for s in view.segments)
+    if whole and view.event in _ENDING:
+        return view
+    for segment in marked:
+        view.note("resource-deleted", segment.place(2), "a resource is marked deleted and was left out")
+    if whole:
+        detail = "every resource of the appointment is marked deleted; only SCH and TQ1 tell of it"
+        view.note("resources-all-deleted", marked[0].place(2), detail)
+    return view.narrowed(segment for segment in view.segments if segment.position not in gone)
+
+
+def _deleted(view: View) -> tuple[list[Segment], set[int]]:
+    """The groups and resources marked deleted, and the positions of all that goes with them."""
+    marked: list[Segment] = []
+    gone: set[int] = set()
+    inside = False
+    for segment in view.segments:
+        if segment.id == "RGS":
+            inside = _is_deleted(view, segment)
+        elif segment.id not in _RESOURCE_NAMES:
+            continue
+        if inside or _is_deleted(view, segment):
+            gone.add(segment.position)
+            if segment.id == "RGS" or not inside:
+                marked.append(segment)
+    return marked, gone
+
+
+def _is_deleted(view: View, segment: Segment) -> bool:
+    action = next(view.cells_of(segment, 2), None)
+    return action is not None and (action.text(1) or "").upper() == "D"
 
 
 def _runs(groups: list[View]) -> list[list[Segment]]:

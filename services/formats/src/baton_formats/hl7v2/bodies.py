@@ -7,19 +7,23 @@ from dataclasses import dataclass, field
 
 from baton_formats.declaration import FieldMapping, MessageMapping
 from baton_formats.findings import Finding, Format
-from baton_formats.hl7v2.charset import decode
+from baton_formats.hl7v2.charset import decode, wide_codec
 from baton_formats.hl7v2.segments import ENVELOPE, MAX_FIELDS, Segment, split_segments
 from baton_formats.hl7v2.syntax import Separators, Syntax, read_separators
 
 _UTF8_BOM = b"\xef\xbb\xbf"
-_UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
-_UTF16_BARE = {b"M\x00S\x00H\x00": "utf-16-le", b"\x00M\x00S\x00H": "utf-16-be"}
 _MARK = rb"[^A-Za-z0-9\s\x00-\x1f\x7f-\xff]"
 _HEADER = re.compile(rb"MSH" + _MARK)
 _STANDARD_HEADER = re.compile(rb"MSH" + _MARK + rb"\^~\\")
-_FRAMING = b"]>)\x0b\x02\x1c\x00\xbf"
+# A message begins at a line start, behind the framing bytes of another program, or behind what some print in
+# their place (`[SOM]`, `<VT>`), which is believed only before the usual separators.
+_FRAMING = frozenset(b"\r\n\x00\x02\x03\x0b\x0c\x1c\xbf")
+_PRINTED = frozenset(b"]>)")
+_BLANK = frozenset(b" \t")
 _AFTER_JUNK = re.compile(rb"MSH(?:" + _MARK + rb"){3}")
-_ENVELOPE_LINE = re.compile(rb"(?:(?<=[\r\n])|\A)[ \t]*(?:FHS|BHS|BTS|FTS)(?:" + _MARK + rb"|[\r\n]|\Z)")
+_ENVELOPE_LINE = re.compile(
+    rb"(?:(?<=[\r\n])|\A)[ \t]*(?:FHS|BHS|BTS|FTS)(?:" + _MARK + rb"|(?P<bare>[ \t]*(?:[\r\n]|\Z)))"
+)
 _ENVELOPE_NAMES = (b"FHS", b"BHS", b"BTS", b"FTS")
 _LINE_END = re.compile(rb"[\r\n]")
 _TRAILING_MARKERS = re.compile(r"(?:\x1c|\[(?:EOM|EOB|EOT|ETX|FS|CR|LF|SOM|SOB|STX|VT)\])+\s*$")
@@ -80,7 +84,7 @@ def split_body(body: bytes, *, limits: Limits | None = None) -> Body:
     limits = limits or Limits()
     if len(body) > limits.body_bytes:
         return Body(reason=f"the body is larger than {limits.body_bytes} bytes")
-    text, findings = _without_marks(body)
+    text, findings, came_as = _without_marks(body)
     if not text.strip(b" \t\r\n\x00\x0b\x1c"):
         return Body(reason="the body is empty")
     starts = [match.start() for match in _HEADER.finditer(text) if _starts_message(text, match.start())]
@@ -95,18 +99,19 @@ def split_body(body: bytes, *, limits: Limits | None = None) -> Body:
         return Body(reason=f"the body holds more than {limits.messages} messages")
     if text.count(b"\r") + text.count(b"\n") > 2 * limits.segments:
         return Body(reason=f"the body holds more than {limits.segments} segments")
-    return _taken_apart(text, starts, findings)
+    return _taken_apart(text, starts, findings, came_as)
 
 
 def _starts_message(text: bytes, at: int) -> bool:
-    """MSH starts a message at a line start, or right behind the framing characters of another program."""
-    before = text[max(0, at - 32) : at].rstrip(b" \t")
-    if not before or before[-1:] in b"\r\n":
-        return at <= 32 or bool(before)
-    return before[-1:] in _FRAMING and _STANDARD_HEADER.match(text, at) is not None
+    before = at - 1
+    while before >= 0 and text[before] in _BLANK:
+        before -= 1
+    if before < 0 or text[before] in _FRAMING:
+        return True
+    return text[before] in _PRINTED and _STANDARD_HEADER.match(text, at) is not None
 
 
-def _taken_apart(text: bytes, starts: list[int], findings: tuple[Finding, ...]) -> Body:
+def _taken_apart(text: bytes, starts: list[int], findings: tuple[Finding, ...], came_as: str | None) -> Body:
     batch = _Batch(findings=list(findings))
     _walk_envelope(text[: starts[0]], batch)
     if _junk(text[: starts[0]]):
@@ -117,11 +122,11 @@ def _taken_apart(text: bytes, starts: list[int], findings: tuple[Finding, ...]) 
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         batch.seen += 1
         raw = text[start:end]
-        wrapper = _ENVELOPE_LINE.search(raw) if any(name in raw for name in _ENVELOPE_NAMES) else None
-        if wrapper:
-            _walk_envelope(raw[wrapper.start() :], batch)
-            raw = raw[: wrapper.start()]
-        messages.append(_read_message(raw))
+        wrapper = _wrapper(raw)
+        if wrapper is not None:
+            _walk_envelope(raw[wrapper:], batch)
+            raw = raw[:wrapper]
+        messages.append(_read_message(raw, came_as))
     if batch.open_batch is not None:
         batch.findings.append(
             Finding("batch-trailer-missing", "BTS", "a batch header (BHS) has no trailer (BTS)")
@@ -133,16 +138,45 @@ def _taken_apart(text: bytes, starts: list[int], findings: tuple[Finding, ...]) 
     return Body(messages=tuple(messages), findings=tuple(batch.findings))
 
 
-def _without_marks(body: bytes) -> tuple[bytes, tuple[Finding, ...]]:
+def _wrapper(raw: bytes) -> int | None:
+    """Where the batch segments behind a message begin. A name alone on its line counts only if nothing but
+    such segments follows: in a text it is a word.
+    """
+    if not any(name in raw for name in _ENVELOPE_NAMES):
+        return None
+    tail = _envelope_tail(raw)
+    found = (line for line in _ENVELOPE_LINE.finditer(raw) if line["bare"] is None or line.start() >= tail)
+    return next((line.start() for line in found), None)
+
+
+def _envelope_tail(raw: bytes) -> int:
+    """Where the last lines begin that are batch segments or blank."""
+    at = len(raw)
+    for line in reversed(_LINE_END.split(raw)):
+        words = line.strip(b" \t\x00\x0b\x1c")
+        if words and words[:3] not in _ENVELOPE_NAMES:
+            break
+        at -= len(line) + 1
+    return at + 1
+
+
+def _without_marks(body: bytes) -> tuple[bytes, tuple[Finding, ...], str | None]:
+    """The body without its byte order mark; one of 16 or 32 bits a character as UTF-8, and what it was."""
     if body.startswith(_UTF8_BOM):
-        return body[3:], (
-            Finding("byte-order-mark", "line 1", "a UTF-8 byte order mark stood before MSH; it was skipped"),
+        found = Finding(
+            "byte-order-mark", "line 1", "a UTF-8 byte order mark stood before MSH; it was skipped"
         )
-    codec = _UTF16.get(body[:2]) or _UTF16_BARE.get(body[:6])
-    if codec is None:
-        return body, ()
-    text = body.decode(codec, errors="replace").lstrip("\ufeff")
-    return text.encode("utf-8"), (Finding("utf-16", "line 1", "the body was UTF-16 and was read as such"),)
+        return body[3:], (found,), None
+    wide = wide_codec(body)
+    if wide is None:
+        return body, (), None
+    codec, mark = wide
+    text = body[mark:].decode(codec, errors="replace").lstrip("\ufeff")
+    if codec.startswith("utf-32"):
+        found = Finding("utf-32", "line 1", "the body was UTF-32 and was read as such")
+    else:
+        found = Finding("utf-16", "line 1", "the body was UTF-16 and was read as such")
+    return text.encode("utf-8"), (found,), codec.replace("-le", "le").replace("-be", "be")
 
 
 def _junk(before: bytes) -> bytes:
@@ -193,7 +227,10 @@ def _close_file(batch: _Batch, count: bytes) -> None:
             Finding("file-header-missing", "FHS", "a file trailer (FTS) has no header (FHS)")
         )
     batch.open_file = False
-    _compare(batch, "file-count-mismatch", "FTS-1", count, batch.batches, "batches")
+    batches = batch.batches
+    if not batches and count != b"0":
+        batches = min(batch.seen, 1)  # BHS and BTS may be left out: HL7 v2.5.1 2.10.3
+    _compare(batch, "file-count-mismatch", "FTS-1", count, batches, "batches")
 
 
 def _compare(batch: _Batch, code: str, where: str, declared: bytes, found: int, what: str) -> None:
@@ -205,9 +242,9 @@ def _compare(batch: _Batch, code: str, where: str, declared: bytes, found: int, 
 _ENVELOPE_STEPS = {"FHS": _open_file, "BHS": _open_batch, "BTS": _close_batch, "FTS": _close_file}
 
 
-def _read_message(raw: bytes) -> RawMessage:
+def _read_message(raw: bytes, came_as: str | None = None) -> RawMessage:
     head = _LINE_END.split(raw[:4096], maxsplit=1)[0]
-    decoded = decode(raw, _claims(head))
+    decoded = decode(raw, _claims(head), came_as=came_as)
     charset, claimed, findings = decoded.charset, decoded.declared, list(decoded.findings)
     text = decoded.text.replace("\r\n", "\r").replace("\n", "\r")
     mark = text[3:4]
@@ -226,6 +263,7 @@ def _read_message(raw: bytes) -> RawMessage:
         text = text[:-64] + stripped
     segments, continued = split_segments(text.split("\r"), separators.syntax)
     findings += [_continued(segments[at]) for at in continued[:20]]
+    findings += _parts(segments)
     findings += [_cut(segment) for segment in segments if len(segment.fields) > MAX_FIELDS]
     return RawMessage(raw, charset, claimed, separators, tuple(segments), tuple(findings))
 
@@ -267,6 +305,26 @@ def _continued(segment: Segment) -> Finding:
     )
 
 
+def _parts(segments: list[Segment]) -> list[Finding]:
+    """What segments say of a message that is more, or less, than one message."""
+    found = []
+    if any(segment.id == "ADD" for segment in segments):
+        found.append(Finding("addendum-joined", "ADD", "a segment that came in parts was put together again"))
+    if any(segment.id == "DSC" and segment.field(1) for segment in segments):
+        found.append(
+            Finding("message-incomplete", "DSC-1", "the message goes on in another one", refusing=True)
+        )
+    if segments[0].field(14):
+        found.append(
+            Finding("message-incomplete", "MSH-14", "the message is the rest of another one", refusing=True)
+        )
+    if any(segment.id == "MSH" for segment in segments[1:]):
+        found.append(
+            Finding("message-in-message", "MSH[2]", "a second header stands in the message", refusing=True)
+        )
+    return found
+
+
 def _cut(segment: Segment) -> Finding:
     return Finding("too-many-fields", segment.label, f"fields beyond {MAX_FIELDS} were left together unread")
 
@@ -286,14 +344,22 @@ BODY = MessageMapping(
             "every message, in order",
             "MSH-1",
             (),
-            ("byte-order-mark", "utf-16", "junk-before-message", "junk-after-message"),
+            ("byte-order-mark", "utf-16", "utf-32", "junk-before-message", "junk-after-message"),
         ),
         FieldMapping(
             "segments",
             "every segment; lines without a name continue the one before",
             "MSH-1",
             (),
-            ("continuation-line", "too-many-fields", "too-many-repetitions", "too-many-groups"),
+            (
+                "continuation-line",
+                "addendum-joined",
+                "message-incomplete",
+                "message-in-message",
+                "too-many-fields",
+                "too-many-repetitions",
+                "too-many-groups",
+            ),
         ),
         FieldMapping(
             "batches",

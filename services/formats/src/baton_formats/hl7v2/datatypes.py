@@ -6,6 +6,7 @@ Component numbers are those of HL7 v2.5.1 chapter 2A; where versions differ the 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from baton_formats.facts import (
     Address,
@@ -23,14 +24,18 @@ from baton_formats.facts import (
     npi_is_valid,
 )
 from baton_formats.hl7v2.segments import Cell
-from baton_formats.hl7v2.view import View
-from baton_formats.times import parse_hl7, parse_iso
+from baton_formats.hl7v2.view import View, place_of
+from baton_formats.times import drops_offset, parse_hl7, parse_iso
 
 NPI_OID = "urn:oid:2.16.840.1.113883.4.6"
 _OID = re.compile(r"[0-2](?:\.\d+)+")
 _TYPED = re.compile(r"([A-Za-z0-9]{1,6}):(.+)", re.DOTALL)
 _DIGIT = re.compile(r"\d")
+_DAY = len("2024-01-01")
 _RUN_TOGETHER = re.compile(r"(?:19|20)\d{13,16}(?:[+-]\d{4})?")
+# HL7 v2.5.1 2A.81.3; months (L) have no length of their own.
+_LENGTH = re.compile(r"([SMHDW])(\d{1,6})", re.ASCII)
+_LENGTH_MINUTES = {"S": 1 / 60, "M": 1, "H": 60, "D": 1440, "W": 7 * 1440}
 # HL7 table 0200 by the HL7 v2-to-FHIR mapping; codes without a counterpart say nothing about use.
 _NAME_USES = {
     "L": "official",
@@ -71,6 +76,10 @@ def time_at(cell: Cell, view: View, component: int) -> PartialTime | None:
 def _time(given: str, cell: Cell, view: View) -> PartialTime:
     read = parse_hl7(given)
     if read.iso is not None:
+        if len(read.iso) <= _DAY and drops_offset(given):
+            view.note(
+                "offset-dropped", cell.place, "a date without a time of day has no offset; it was left out"
+            )
         return read
     iso = parse_iso(given)
     if iso.iso is not None and "-" in given:
@@ -142,6 +151,16 @@ def ei(cell: Cell, view: View) -> Identifier | None:
         return None
     system = universal(cell.text(3), cell.text(4))
     return Identifier(value=value, system=system, authority=cell.text(2))
+
+
+def numbers(view: View, place: str, kind: str | None) -> dict[Identifier, None]:
+    """Every EI of a field once, as of this kind (PLAC, FILL); read once for all groups that share it."""
+
+    def read(holder: View) -> dict[Identifier, None]:
+        found = (number for cell in holder.cells(place) if (number := ei(cell, holder)))
+        return {replace(number, type=kind): None for number in found}
+
+    return view.once(place_of(place).segment, f"{kind} {place}", read)
 
 
 def cx(cell: Cell, view: View) -> Identifier | None:
@@ -318,6 +337,18 @@ def pl(cell: Cell, view: View) -> Location | None:
         description=cell.text(9),
         organization=Organization(name=facility) if facility else None,
     )
+
+
+def tq_priority(cell: Cell) -> Concept | None:
+    """TQ.6, the priority inside a timing (SCH-11, ORC-7, OBR-27), as a code of its own."""
+    code = cell.text(6)
+    return Concept(codings=(Coding(code=code),)) if code else None
+
+
+def tq_minutes(cell: Cell) -> float | None:
+    """TQ.3, the length inside a timing, in minutes: ``M30``, ``H1``. None for what is none (``X3``)."""
+    match = _LENGTH.fullmatch((cell.text(3) or "").upper())
+    return int(match.group(2)) * _LENGTH_MINUTES[match.group(1)] if match else None
 
 
 def label(concept: Concept | None) -> str | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from baton_formats.declaration import FieldMapping, MessageMapping
 from baton_formats.facts import (
     Attachment,
@@ -18,7 +16,7 @@ from baton_formats.facts import (
 )
 from baton_formats.findings import Format
 from baton_formats.hl7v2 import datatypes
-from baton_formats.hl7v2.grouping import order_groups
+from baton_formats.hl7v2.grouping import document_groups, order_groups
 from baton_formats.hl7v2.observations import Content, read_content
 from baton_formats.hl7v2.parts import patient, referring_party
 from baton_formats.hl7v2.segments import Cell, Segment
@@ -62,6 +60,12 @@ _RESULT_STATES |= {
     "B": "interim",
 }
 _VERIFIED = frozenset(("F", "C", "U"))
+# Which OBX-11 counts where they differ: the least final one.
+_PENDING = ("P", "I", "R", "S")
+_LEAST = (*_PENDING, "C", "F", "W", "D", "X")
+
+
+_FILLERS = frozenset(("TXA-15", "ORC-3", "OBR-3"))
 
 
 def _event(view: View) -> tuple[str, bool]:
@@ -170,13 +174,9 @@ def _relation(view: View, mapping: FieldMapping) -> str | None:
 
 def _orders(view: View, mapping: FieldMapping) -> tuple[Identifier, ...]:
     """Numbers of the order or referral the document answers, marked as placer's or filler's."""
-    found: list[Identifier] = []
+    found: dict[Identifier, None] = {}
     for place in (mapping.path, *mapping.also):
-        kind = "FILL" if place in ("TXA-15", "ORC-3", "OBR-3") else "PLAC"
-        for cell in view.cells(place):
-            number = datatypes.ei(cell, view)
-            if number and replace(number, type=kind) not in found:
-                found.append(replace(number, type=kind))
+        found |= datatypes.numbers(view, place, "FILL" if place in _FILLERS else "PLAC")
     return tuple(found)
 
 
@@ -208,7 +208,7 @@ DOCUMENT = MessageMapping(
             "what happened to the document",
             "MSH-9.2",
             (),
-            ("event-conflict", "event-not-used", "document-segment-missing"),
+            ("event-conflict", "event-not-used", "document-segment-missing", "several-documents"),
             _action,
         ),
         FieldMapping(
@@ -301,13 +301,17 @@ def _result_status(view: View, mapping: FieldMapping) -> str:
 
 
 def _result_code(view: View) -> str | None:
-    code = (view.text("OBR-25") or "").upper()
-    if code:
-        return code
+    """OBR-25 unless its results say less: an interim one makes no final report, nor do wrong ones alone."""
+    said = (view.text("OBR-25") or "").upper()
     statuses = content(view).statuses
-    if len(statuses) == 1:
-        return statuses[0]
-    return next((code for code in ("P", "I", "R", "S", "C", "F") if code in statuses), None)
+    told = statuses[0] if len(statuses) == 1 else next((one for one in _LEAST if one in statuses), None)
+    if not said or told is None or said not in _VERIFIED:
+        return said or told
+    interim = next((one for one in _PENDING if one in statuses), None)
+    wrong = all(_RESULT_STATES.get(one) == "retracted" for one in statuses)
+    if interim or wrong or "W" in statuses:
+        view.note("status-conflict", "OBX-11", "the report is called final, but not all of its results are")
+    return interim or (told if wrong else said)
 
 
 def _verified(view: View, mapping: FieldMapping) -> Signature | None:
@@ -372,7 +376,7 @@ REPORT = MessageMapping(
             "interim, final, corrected or retracted",
             "OBR-25",
             ("OBX-11",),
-            ("status-unknown",),
+            ("status-unknown", "status-conflict"),
             _result_status,
         ),
         FieldMapping("status_code", "their status", "OBR-25", ("OBX-11",), (), first(datatypes.cwe)),
@@ -401,7 +405,9 @@ REPORT = MessageMapping(
 
 
 def read_document(view: View) -> tuple[Document, ...]:
-    """The document of an MDM: its TXA with all OBX of the message, wherever they stand."""
+    """The document of an MDM: its TXA with all OBX of the message, wherever they stand; or one for each TXA,
+    with a finding, since HL7 v2 knows only one.
+    """
     compare_event(view)
     if view.first("TXA") is None:
         view.note(
@@ -410,7 +416,10 @@ def read_document(view: View) -> tuple[Document, ...]:
             "there is no TXA; nothing says whose document it is or whether it is signed",
             refusing=True,
         )
-    return (Document(**build(DOCUMENT.fields, view)),)
+    groups = document_groups(view)
+    if len(groups) > 1:
+        view.note("several-documents", "TXA[2]", "the message holds several documents; each was read apart")
+    return tuple(Document(**build(DOCUMENT.fields, group)) for group in groups)
 
 
 def read_enclosed_documents(view: View) -> tuple[Document, ...]:

@@ -14,6 +14,42 @@ _COMMON = frozenset(_COMMON_NAMES.split())
 _NO_OWNER = frozenset(("NTE", "PRT", "TQ1", "TQ2"))
 
 
+def patient_groups(view: View) -> list[View]:
+    """One view per PID with what follows it; what stands before the first belongs to all (ORU: HL7 v2.5.1
+    7.3.1, PATIENT_RESULT repeats).
+    """
+    if len(view.all("PID")) < 2:
+        return [view]
+    common: list[Segment] = []
+    groups: list[list[Segment]] = []
+    for segment in view.segments:
+        if segment.id == "PID":
+            groups.append([])
+        (groups[-1] if groups else common).append(segment)
+    context = view.apart(common)
+    if len(groups) > MAX_GROUPS:
+        view.note("too-many-groups", "PID", f"only the first {MAX_GROUPS} groups were made into facts")
+    return [view.apart(group, context=context) for group in groups[:MAX_GROUPS]]
+
+
+def document_groups(view: View) -> list[View]:
+    """One view per TXA with the OBX that follow it, where there are several; the rest belongs to all."""
+    if len(view.all("TXA")) < 2:
+        return [view]
+    common: list[Segment] = []
+    groups: list[list[Segment]] = []
+    early: list[Segment] = []
+    for segment in view.segments:
+        if segment.id == "TXA":
+            groups.append([segment])
+        elif segment.id not in ("OBX", "NTE", "PRT", "CON"):
+            common.append(segment)
+        else:
+            (groups[-1] if groups else early).append(segment)
+    groups[0] += early
+    return _views(view, common, groups)
+
+
 def order_groups(view: View) -> list[View]:
     """One view per order: ORC with its OBR and what follows. A second OBR shares the ORC before it.
 
@@ -36,7 +72,8 @@ def order_groups(view: View) -> list[View]:
         else:
             before.append(segment)
     shared = [segment for segment in before if segment.id in ("DG1", "NTE")]
-    return _views(view, common + shared, groups or [before])
+    outside = sorted(common + shared, key=lambda segment: segment.position)
+    return _views(view, outside, groups or [before])
 
 
 def resource_groups(view: View) -> list[View]:

@@ -260,7 +260,7 @@ ENVELOPE = MessageMapping(
             "when the sender says it was sent",
             "MSH-7",
             (),
-            ("sent-time-missing", "time-unreadable", "time-not-hl7"),
+            ("sent-time-missing", "time-unreadable", "time-not-hl7", "offset-dropped"),
             _sent_at,
         ),
         FieldMapping(

@@ -20,7 +20,9 @@ TRAILER = bytes((FS, CR))
 DEFAULT_MAX_FRAME = 32 * 1024 * 1024
 
 _SPECIAL_IN_FRAME = re.compile(rb"[\x0b\x1c]|\r\x0c")
-_BETWEEN_FRAMES = b"\r\n\x00 \t"
+_ENDS_ANY_FRAME = re.compile(rb"\x1c|\r\x0c")
+_VT_OR_FS = re.compile(rb"[\x0b\x1c]")
+_IN_NO_GAP = re.compile(rb"[^\r\n\x00 \t]")
 
 
 class RejectionReason(StrEnum):
@@ -99,8 +101,9 @@ class FrameDecoder:
         completed: list[Frame | Rejection] = []
         if self._state is _State.FRAME:
             self._reject(completed, RejectionReason.TRUNCATED, bytes(self._buffer))
-        elif self._state is _State.POISONED and self._poison is not None:
-            self._reject(completed, self._poison, bytes(self._buffer))
+        elif self._state is _State.POISONED and (self._poison is not None or VT in self._buffer):
+            reason = self._poison or RejectionReason.AFTER_WRONG_TRAILER
+            self._reject(completed, reason, bytes(self._buffer))
         elif self._state is _State.IDLE and self._buffer:
             self._reject(completed, RejectionReason.UNFRAMED, bytes(self._buffer))
         self._restart(_State.IDLE, len(self._buffer))
@@ -110,7 +113,8 @@ class FrameDecoder:
     def _between(self, completed: list[Frame | Rejection]) -> bool:
         buffer = self._buffer
         if not self._scanned:
-            padding = len(buffer) - len(buffer.lstrip(_BETWEEN_FRAMES))
+            first = _place(_IN_NO_GAP, buffer, 0)
+            padding = len(buffer) if first is None else first
             self.ignored_bytes += padding
             del buffer[:padding]
         start = buffer.find(VT, self._scanned)
@@ -148,10 +152,12 @@ class FrameDecoder:
         return True
 
     def _poisoned(self, completed: list[Frame | Rejection]) -> bool:
+        if self._poison is None and self._ended_wrongly(completed):
+            return True
         buffer = self._buffer
         found = buffer.find(FS, self._scanned)
         if found < 0 or found + 1 == len(buffer):
-            self._scanned = len(buffer) if found < 0 else found
+            self._scanned = max(0, len(buffer) - 1) if found < 0 else found
             self._forget_excess()
             return False
         clean = buffer[found + 1] == CR
@@ -161,6 +167,21 @@ class FrameDecoder:
             self._reject(completed, RejectionReason.AFTER_WRONG_TRAILER, bytes(buffer[:found]))
         self._poison = None
         self._restart(_State.IDLE if clean else _State.POISONED, found + (2 if clean else 1))
+        return True
+
+    def _ended_wrongly(self, completed: list[Frame | Rejection]) -> bool:
+        """Whether another frame of a sender with wrong trailers is over; each of them is answered."""
+        if not self._buffer.startswith(START):
+            at = _place(_VT_OR_FS, self._buffer, self._scanned)
+            if at is None or self._buffer[at] == FS:
+                return False
+            self.ignored_bytes += at
+            self._restart(_State.POISONED, at)
+        at = _place(_ENDS_ANY_FRAME, self._buffer, self._scanned)
+        if at is None or self._buffer[at] == FS:
+            return False
+        self._reject(completed, RejectionReason.AFTER_WRONG_TRAILER, bytes(self._buffer[:at]))
+        self._restart(_State.POISONED, at + 2)
         return True
 
     def _violated(
@@ -197,6 +218,12 @@ class FrameDecoder:
     def _restart(self, state: _State, consumed: int) -> None:
         del self._buffer[:consumed]
         self._state, self._scanned, self._dropped = state, 0, 0
+
+
+def _place(pattern: re.Pattern[bytes], buffer: bytearray, start: int) -> int | None:
+    """Where a pattern is first met; the match itself would hold the buffer, so that it could not shrink."""
+    match = pattern.search(buffer, start)
+    return match.start() if match else None
 
 
 def frame(payload: bytes) -> bytes:

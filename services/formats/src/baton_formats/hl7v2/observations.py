@@ -29,6 +29,7 @@ _MAGIC = {
     b"{\\rtf": "application/rtf",
     b"<?xml": "text/xml",
 }
+_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<[!?A-Za-z]")
 _SUBTYPES = {
     "PDF": "application/pdf",
     "JPEG": "image/jpeg",
@@ -142,7 +143,9 @@ def _embedded(raw: str, syntax: Syntax) -> list[str]:
 def _part(raw: str, segment: Segment, view: View) -> _Part:
     """ED: source, type of data, subtype, encoding, data (HL7 v2.5.1 2A.24)."""
     cell = Cell(raw, view.syntax, segment, 5)
-    data = view.syntax.component.join(cell.components[4:]) if len(cell.components) > 4 else ""
+    bare = len(cell.components) == 1  # data alone: the rest of the part before
+    data = raw if bare else view.syntax.component.join(cell.components[4:])
+    cell = Cell("", view.syntax, segment, 5) if bare else cell
     main, subtype = (cell.text(2) or "").upper(), (cell.text(3) or "").upper()
     return _Part(
         segment=segment,
@@ -170,7 +173,7 @@ def _declared_type(main: str, subtype: str) -> str | None:
 
 
 def _files(parts: list[_Part], view: View) -> list[Attachment]:
-    """Whole files: a piece without a file's first bytes continues the piece of the same kind before it."""
+    """Whole files: a piece that does not begin one continues the piece of the same kind before it."""
     runs: list[list[_Part]] = []
     for part in parts:
         if runs and _continues(runs[-1][-1], runs[-1][0], part):
@@ -181,23 +184,36 @@ def _files(parts: list[_Part], view: View) -> list[Attachment]:
 
 
 def _continues(last: _Part, head: _Part, part: _Part) -> bool:
-    same = (part.code, part.media_type, part.encoding) == (head.code, head.media_type, head.encoding)
-    encoded = part.encoding in ("BASE64", "HEX", "B", "")
-    return (
-        bool(same and encoded and part.data and last.data) and _starts_file(head) and not _starts_file(part)
+    untyped = part.media_type is None and not part.encoding
+    same = part.code == head.code and (
+        untyped or (part.media_type, part.encoding) == (head.media_type, head.encoding)
     )
+    if not (same and part.data and last.data and head.encoding in ("BASE64", "HEX", "B", "")):
+        return False
+    if _starts_file(part, head.encoding):
+        return False
+    return _starts_file(head, head.encoding) or _goes_on(last, part)
 
 
-def _starts_file(part: _Part) -> bool:
-    start = part.data.lstrip()[:16]
-    if part.encoding == "HEX":
-        return any(start.upper().startswith(magic.hex().upper()) for magic in _MAGIC)
+def _goes_on(last: _Part, part: _Part) -> bool:
+    """Whether a part of a file of any kind is of one value with the part before: the same sub-id (OBX-4), and
+    no padding between them, after which base64 ends (RFC 4648 section 3.2).
+    """
+    group = part.segment.field(4)
+    return group != "" and group == last.segment.field(4) and not last.data.rstrip().endswith("=")
+
+
+def _starts_file(part: _Part, encoding: str) -> bool:
+    start = "".join(part.data[:64].split())[:24]
     whole = len(start) - len(start) % 4
     try:
-        begin = pybase64.b64decode(start[:whole], validate=True)
+        if encoding == "HEX":
+            begin = bytes.fromhex(start[:whole])
+        else:
+            begin = pybase64.b64decode(start[:whole], validate=True)
     except ValueError:  # binascii.Error is one
         return False
-    return _magic_type(begin) is not None
+    return _magic_type(begin) is not None or _MARKUP.match(begin) is not None
 
 
 def _magic_type(content: bytes) -> str | None:

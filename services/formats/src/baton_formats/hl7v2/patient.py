@@ -24,26 +24,48 @@ _GENDERS = {
     "X": "other",
 }
 _GENDER_WORDS = {"FEMALE": "female", "MALE": "male", "OTHER": "other", "UNKNOWN": "unknown"}
+_POINT_USES = {"PID-13": "home", "PID-14": "work"}
+# What a place holds of a field that several places hold, and what the components of a field are called: for
+# `cleared`, where only a part is deleted.
+_SHARES = {"PID-9": "nickname", "PID-18": "AN", "PID-19": "SS", "PID-20": "DL"} | _POINT_USES
+_COMPONENTS = {
+    "PID-5": {1: "family", 2: "given", 3: "given", 4: "suffixes", 5: "prefixes", 6: "suffixes"},
+    "PID-11": {
+        1: "lines",
+        2: "lines",
+        3: "city",
+        4: "state",
+        5: "postal_code",
+        6: "country",
+        9: "district",
+    },
+}
 _PLACEHOLDER = re.compile(r"(?:000-?00-?0000|(\d)\1{8}|(\d)\2\2-\2\2-\2{4})")
+_SSN_LABELS = frozenset(("SS", "SSN", "SSA", "USSSA"))
+_SSN_OID = "urn:oid:2.16.840.1.113883.4.1"
 _MASKED = re.compile(r".*(?:\*\*|XX-?XX|\[[A-Za-z ]+\]).*", re.IGNORECASE | re.DOTALL)
 
 
 def _identifiers(view: View, mapping: FieldMapping) -> tuple[Identifier, ...]:
-    found: list[Identifier] = []
+    """Every number once. One repeated beside PID-3 says nothing new unless it names another authority."""
+    found: dict[Identifier, None] = {}
+    authorities: dict[str | None, set[str | None]] = {}
     for place in (mapping.path, *mapping.also):
         number = place_of(place).field
         for cell in view.cells(place):
             identifier = _identifier(cell, view, number)
-            if identifier and not any(_same_number(identifier, known) for known in found):
-                found.append(identifier)
+            if identifier is None:
+                continue
+            known = authorities.setdefault(identifier.value, set())
+            if (
+                known
+                and identifier.use == "secondary"
+                and (identifier.authority is None or identifier.authority in known)
+            ):
+                continue
+            found[identifier] = None
+            known.add(identifier.authority)
     return tuple(found)
-
-
-def _same_number(new: Identifier, known: Identifier) -> bool:
-    """A number repeated in PID-2 or PID-4 says nothing new unless it names another authority."""
-    if new == known:
-        return True
-    return new.value == known.value and new.use == "secondary" and new.authority in (None, known.authority)
 
 
 def _identifier(cell: Cell, view: View, number: int) -> Identifier | None:
@@ -73,7 +95,7 @@ def _licence(cell: Cell, view: View) -> Identifier:
 
 def _use_of(number: int, view: View) -> str | None:
     """PID-2 and PID-4 were kept for old senders; where PID-3 is empty they are all there is."""
-    if any(view.cells("PID-3")):
+    if view.once("PID", "PID-3 is given", lambda seen: seen.cell("PID-3") is not None):
         return "secondary"
     view.note(
         "patient-id-misplaced", f"PID-{number}", "PID-3 is empty; the patient's number was taken from here"
@@ -84,12 +106,27 @@ def _use_of(number: int, view: View) -> str | None:
 def _meaningful(identifier: Identifier, cell: Cell, view: View) -> bool:
     value = identifier.value or ""
     if _PLACEHOLDER.fullmatch(value):
-        view.note("identifier-placeholder", cell.place, "a placeholder stands for a number; it is not used")
-        return False
+        if not _issued(identifier, value):
+            view.note(
+                "identifier-placeholder", cell.place, "a placeholder stands for a number; it is not used"
+            )
+            return False
+        detail = "the number is one digit repeated; its authority is named, so it was kept"
+        view.note("identifier-suspicious", cell.place, detail)
     if _MASKED.fullmatch(value):
         view.note("identifier-masked", cell.place, "a number is masked; it is not used")
         return False
     return True
+
+
+def _issued(identifier: Identifier, value: str) -> bool:
+    """Whether an office may have given out a number of one repeated digit: never as a social security number,
+    never all zeros, and only where the office is named.
+    """
+    labels = {(label or "").upper() for label in (identifier.type, identifier.authority)}
+    named = identifier.authority or identifier.system
+    of_ssa = labels & _SSN_LABELS or identifier.system == _SSN_OID
+    return bool(named and not of_ssa and value.isdigit() and value.strip("0"))
 
 
 def _scoped(identifier: Identifier, cell: Cell, view: View, *, loud: bool) -> Identifier:
@@ -141,16 +178,12 @@ def _gender(cell: Cell, view: View) -> str | None:
 
 
 def _telecom(view: View, mapping: FieldMapping) -> tuple[ContactPoint, ...]:
-    found: list[ContactPoint] = []
-    for place, use in (
-        (mapping.path, "home"),
-        *((place, "work" if place == "PID-14" else None) for place in mapping.also),
-    ):
+    found: dict[ContactPoint, None] = {}
+    for place in (mapping.path, *mapping.also):
+        use = _POINT_USES.get(place)
         for cell in view.cells(place):
             for point in datatypes.xtn(cell, view):
-                known = replace(point, use=point.use or use)
-                if known not in found:
-                    found.append(known)
+                found[replace(point, use=point.use or use)] = None
     return tuple(found)
 
 
@@ -159,17 +192,53 @@ def _yes(cell: Cell, view: View) -> bool | None:
 
 
 def _cleared(view: View, mapping: FieldMapping) -> tuple[str, ...]:
-    if not any(NULL in segment.fields for name in ("PID", "PD1") for segment in view.all(name)):
+    """What the sender deletes: a field of the fact, or after a dot the part of it that one place or one
+    component holds. A deletion that cannot be told so is a finding.
+    """
+    if not any(NULL in field for name in ("PID", "PD1") for pid in view.all(name) for field in pid.fields):
         return ()
-    places = {
-        field.target: (field.path, *field.also) for field in PATIENT.fields if field.target != "cleared"
-    }
-    return tuple(target for target, all_of in places.items() if _is_cleared(view, all_of))
+    found: dict[str, None] = {}
+    for field in PATIENT.fields:
+        if field.target == mapping.target:
+            continue
+        raws = {place: raw for place in (field.path, *field.also) if (raw := view.raw(place).strip())}
+        if raws and all(raw == NULL for raw in raws.values()):
+            found[field.target] = None
+            continue
+        for place, raw in raws.items():
+            for part in _deleted_parts(view, place, raw) if NULL in raw else ():
+                found[f"{field.target}.{part}"] = None
+    return tuple(found)
 
 
-def _is_cleared(view: View, places: tuple[str, ...]) -> bool:
-    raws = [view.raw(place).strip() for place in places]
-    return NULL in raws and not any(raw and raw != NULL for raw in raws)
+def _deleted_parts(view: View, place: str, raw: str) -> list[str]:
+    """The names of what is deleted in one place while other places or components are set."""
+    if raw == NULL:
+        parts = [_SHARES.get(place)]
+    else:
+        parts = [_COMPONENTS.get(place, {}).get(at) for at in _null_components(view, raw)]
+    if None in parts:
+        where = place_of(place)
+        label = view.all(where.segment)[0].place(where.field)
+        view.note("deletion-unclear", label, 'a part is deleted ("") beside others that are set')
+    return [part for part in parts if part]
+
+
+def _null_components(view: View, raw: str) -> list[int]:
+    """The components that are deleted; 0 for anything deleted within repetitions or sub-components."""
+    syntax = view.syntax
+    repetitions = raw.split(syntax.repetition) if syntax.repetition else [raw]
+    found: dict[int, None] = {}
+    for repetition in repetitions:
+        components = repetition.split(syntax.component) if syntax.component else [repetition]
+        for at, component in enumerate(components, start=1):
+            if NULL not in component:
+                continue
+            if component.strip() == NULL:
+                found[at if len(repetitions) == 1 else 0] = None
+            elif syntax.subcomponent and NULL in map(str.strip, component.split(syntax.subcomponent)):
+                found[0] = None
+    return list(found)
 
 
 PATIENT = MessageMapping(
@@ -179,6 +248,9 @@ PATIENT = MessageMapping(
     source="HL7 v2.5.1 3.4.2 PID, 3.4.10 PD1",
     notes=(
         'A field holding "" is listed in `cleared`: delete it. An empty field says nothing.',
+        "Where one place or component of it is deleted, `cleared` names that part: `telecom.home` (PID-13), "
+        "`telecom.work`, `identifiers.SS`, `identifiers.DL`, `identifiers.AN`, `names.nickname` (PID-9), "
+        "`names.given`, `addresses.city` and so on.",
         "A number without an authority is scoped to the sending facility.",
     ),
     fields=(
@@ -192,6 +264,7 @@ PATIENT = MessageMapping(
                 "authority-misplaced",
                 "patient-id-misplaced",
                 "identifier-placeholder",
+                "identifier-suspicious",
                 "identifier-masked",
                 "identifier-misplaced",
             ),
@@ -203,7 +276,7 @@ PATIENT = MessageMapping(
             "date of birth as precise as given",
             "PID-7",
             (),
-            ("birth-date-unreadable",),
+            ("birth-date-unreadable", "time-unreadable", "time-not-hl7", "offset-dropped"),
             first(_birth_date),
         ),
         FieldMapping("gender", "administrative sex", "PID-8", (), ("gender-unknown-code",), first(_gender)),
@@ -212,11 +285,13 @@ PATIENT = MessageMapping(
         FieldMapping("language", "language to speak", "PID-15", (), (), first(text)),
         FieldMapping("marital_status", "marital status", "PID-16", (), (), first(datatypes.cwe)),
         FieldMapping("deceased", "whether the patient died", "PID-30", (), (), first(_yes)),
-        FieldMapping("deceased_at", "when", "PID-29", (), ("time-unreadable",), first(datatypes.time)),
+        FieldMapping(
+            "deceased_at", "when", "PID-29", (), ("time-unreadable", "offset-dropped"), first(datatypes.time)
+        ),
         FieldMapping(
             "general_practitioners", "primary care provider", "PD1-4", (), (), every(datatypes.party)
         ),
-        FieldMapping("cleared", 'fields sent as ""', "PID-3", (), (), _cleared),
+        FieldMapping("cleared", 'fields and parts sent as ""', "PID-3", (), ("deletion-unclear",), _cleared),
     ),
 )
 

@@ -12,11 +12,12 @@ from baton_formats.findings import Envelope, Finding, Format, Message, ReadResul
 from baton_formats.hl7v2.appointment import read_appointments
 from baton_formats.hl7v2.bodies import Limits, RawMessage, split_body
 from baton_formats.hl7v2.document import read_document, read_enclosed_documents, read_reports
+from baton_formats.hl7v2.grouping import patient_groups
 from baton_formats.hl7v2.header import read_acknowledgement, read_header
-from baton_formats.hl7v2.patient import read_patient
+from baton_formats.hl7v2.patient import read_one, read_patient
 from baton_formats.hl7v2.referral import read_orders, read_referral
 from baton_formats.hl7v2.view import View
-from baton_formats.hl7v2.visit import read_adt
+from baton_formats.hl7v2.visit import ARRIVALS, read_adt
 
 _READERS: dict[str, Callable[[View], tuple[Fact, ...]]] = {
     "REF": read_referral,
@@ -29,6 +30,8 @@ _READERS: dict[str, Callable[[View], tuple[Fact, ...]]] = {
     "MDM": read_document,
     "ORU": read_reports,
 }
+_BY_PATIENT = frozenset(("ORU", "MDM"))
+_OF_ONE_PATIENT = frozenset(("REF", "RRI", "OMG", "OSU", "ORM"))
 # Orders in a 360X envelope leave the patient to the C-CDA beside them; acknowledgements have none.
 _WITHOUT_PATIENT = frozenset(("OMG", "OSU", "ACK", "RRI"))
 
@@ -99,11 +102,41 @@ def _why_nobody(view: View, envelope: Envelope) -> str | None:
 
 def _facts(view: View) -> tuple[Fact, ...]:
     answer = read_acknowledgement(view)
-    told = _told(view, answered=answer is not None)
-    enclosed = read_enclosed_documents(view) if view.code != "MDM" else ()
+    groups = patient_groups(view) if _is_by_patient(view) else [view]
+    told = tuple(fact for group in groups for fact in _told(group, answered=answer is not None))
+    for group in groups[1:]:
+        _subject(group)
+    enclosed: tuple[Fact, ...] = ()
+    if view.code != "MDM":
+        enclosed = tuple(fact for group in groups for fact in read_enclosed_documents(group))
     facts: tuple[Fact, ...] = (*((answer,) if answer else ()), *told, *enclosed)
     subject = _subject(view)
     return facts if told or enclosed or subject is None else (*facts, subject)
+
+
+def _is_by_patient(view: View) -> bool:
+    """Whether each PID of the message begins something of its own. Elsewhere a second patient who is not the
+    first is a finding: nobody can tell whose the rest is.
+    """
+    if view.code in _BY_PATIENT or (view.code == "ADT" and view.event in ARRIVALS):
+        return True
+    if view.code in _OF_ONE_PATIENT and len(view.all("PID")) > 1:
+        patients = [read_one(view, pid) for pid in view.all("PID")[:100]]
+        if any(one is not None and not _agree(patients[0], one) for one in patients[1:]):
+            view.note(
+                "several-patients", "PID[2]", "the message is about more than one patient", refusing=True
+            )
+    return False
+
+
+def _agree(one: Patient | None, other: Patient) -> bool:
+    """Whether two PID may mean the same person: a number in common, or the same name and birth date."""
+    if one is None:
+        return False
+    numbers = {(number.value, number.system or number.authority) for number in one.identifiers}
+    if any((number.value, number.system or number.authority) in numbers for number in other.identifiers):
+        return True
+    return bool(one.names and one.names == other.names and one.birth_date == other.birth_date)
 
 
 def _told(view: View, *, answered: bool) -> tuple[Fact, ...]:

@@ -15,11 +15,26 @@ from baton_formats.facts import (
 )
 from baton_formats.findings import Endpoint, Envelope
 from baton_formats.hl7v2.encoding import Encoder
+from baton_formats.hl7v2.referral import PROVIDER_ROLES
+from baton_formats.hl7v2.segments import NULL
 from baton_formats.hl7v2.syntax import Syntax
 
 DEFAULT_VERSION = "2.5.1"
 _GENDER_CODES = {"female": "F", "male": "M", "other": "O", "unknown": "U"}
 _SPECIAL_NUMBERS = frozenset(("SS", "DL", "AN"))
+# Where a field of the patient is emptied with "".
+_CLEARED = {
+    "identifiers": 3,
+    "names": 5,
+    "birth_date": 7,
+    "gender": 8,
+    "addresses": 11,
+    "telecom": 13,
+    "language": 15,
+    "marital_status": 16,
+    "deceased_at": 29,
+    "deceased": 30,
+}
 
 
 def is_modern(version: str | None) -> bool:
@@ -86,39 +101,47 @@ class MessageWriter:
         )  # MSH-1 is the separator itself
         self._lines.insert(0, self._lines.pop())
 
-    def pid(self, patient: Patient | None, *, ordinal: int = 1) -> None:
-        """PID: numbers in PID-3, social security, licence and account number in their own fields."""
+    def pid(self, patient: Patient | None, *, ordinal: int = 1, providers_apart: bool = False) -> None:
+        """PID: numbers in PID-3, social security, licence and account number in their own fields; PD1.
+
+        What the patient was cleared of goes out as ``""``. The patient's own doctors stand in PD1-4, unless
+        the message has segments of its own for them (``providers_apart``).
+        """
         if patient is None:
             return
+        emptied = {number: NULL for name, number in _CLEARED.items() if name in patient.cleared}
+        told = {number: text for number, text in self._identity(patient).items() if text}
+        self.add("PID", {1: str(ordinal)} | emptied | told)
+        doctors = () if providers_apart else patient.general_practitioners
+        known = self.encoder.repeated((party.practitioner for party in doctors), self.encoder.xcn)
+        if "general_practitioners" in patient.cleared and not patient.general_practitioners:
+            known = NULL
+        if known:
+            self.add("PD1", {4: known})
+
+    def _identity(self, patient: Patient) -> dict[int, str]:
+        """The fields of PID."""
         encode = self.encoder
         special, others, main = _by_field(patient.identifiers)
         work = [point for point in patient.telecom if point.use == "work"]
-        deceased = {True: "Y", False: "N", None: ""}[patient.deceased]
         licence = special.get("DL")
-        self.add(
-            "PID",
-            {
-                1: str(ordinal),
-                3: encode.repeated(main, encode.cx),
-                4: encode.repeated(others, encode.cx),
-                5: encode.repeated(patient.names, encode.xpn),
-                7: encode.time(patient.birth_date),
-                8: _GENDER_CODES.get(patient.gender or "", ""),
-                11: encode.repeated(patient.addresses, encode.xad),
-                13: encode.repeated((point for point in patient.telecom if point.use != "work"), encode.xtn),
-                14: encode.repeated(work, encode.xtn),
-                15: encode.text(patient.language),
-                16: encode.cwe(patient.marital_status),
-                18: encode.cx(special.get("AN")),
-                19: encode.text(special["SS"].value) if "SS" in special else "",
-                20: encode.components(licence.value, licence.authority) if licence else "",
-                29: encode.time(patient.deceased_at),
-                30: deceased,
-            },
-        )
-        if patient.general_practitioners:
-            doctors = (party.practitioner for party in patient.general_practitioners)
-            self.add("PD1", {4: encode.repeated(doctors, encode.xcn)})
+        return {
+            3: encode.repeated(main, encode.cx),
+            4: encode.repeated(others, encode.cx),
+            5: encode.repeated(patient.names, encode.xpn),
+            7: encode.time(patient.birth_date),
+            8: _GENDER_CODES.get(patient.gender or "", ""),
+            11: encode.repeated(patient.addresses, encode.xad),
+            13: encode.repeated((point for point in patient.telecom if point.use != "work"), encode.xtn),
+            14: encode.repeated(work, encode.xtn),
+            15: encode.text(patient.language),
+            16: encode.cwe(patient.marital_status),
+            18: encode.cx(special.get("AN")),
+            19: encode.text(special["SS"].value) if "SS" in special else "",
+            20: encode.components(licence.value, licence.authority) if licence else "",
+            29: encode.time(patient.deceased_at),
+            30: {True: "Y", False: "N", None: ""}[patient.deceased],
+        }
 
     def visit(self, *, referrer: Party | None = None, numbers: tuple[Identifier, ...] = ()) -> None:
         """PV1 with the referring doctor and the visit number; the patient class is said to be not
@@ -132,8 +155,10 @@ class MessageWriter:
 
     def notes(self, notes: tuple[Note, ...]) -> None:
         """NTE, one a note."""
+        encode = self.encoder
         for ordinal, note in enumerate(notes, start=1):
-            self.add("NTE", {1: str(ordinal), 3: self.encoder.text(note.text)})
+            author = encode.components(None, note.author)
+            self.add("NTE", {1: str(ordinal), 3: encode.text(note.text), 5: author, 6: encode.time(note.at)})
 
     def coverage(self, coverages: tuple[Coverage, ...]) -> None:
         """IN1, one a coverage."""
@@ -162,12 +187,18 @@ class MessageWriter:
         for ordinal, reason in enumerate(reasons, start=1):
             self.add("DG1", {1: str(ordinal), 3: self.encoder.cwe(reason), 6: "W"})
 
-    def provider(self, party: Party, code: str, meaning: str) -> None:
-        """PRD in the role ``code`` (HL7 table 0286)."""
+    def provider(self, party: Party, code: str, meaning: str, *, also: tuple[str, ...] = ()) -> None:
+        """PRD in the role ``code`` (HL7 table 0286).
+
+        A role of that table is kept if it is ``code`` or one of ``also``; any other stands in front of it.
+        """
         encode = self.encoder
         person = party.practitioner or Practitioner()
         office = party.organization
-        role = encode.cwe(party.role) if party.role else encode.components(code, meaning, "HL70286")
+        usual = encode.components(code, meaning, "HL70286")
+        own = (party.role.code or "").upper() if party.role else code
+        named = encode.cwe(party.role) if own in (code, *also) or own not in PROVIDER_ROLES else ""
+        role = named if named and own in (code, *also) else encode.repeated((named, usual), str)
         numbers = list(person.identifiers)
         if person.npi and not any(number.value == person.npi for number in numbers):
             numbers.append(Identifier(value=person.npi, type="NPI"))

@@ -26,6 +26,7 @@ PCR PEO PES PRA PRC PSH QID QRI RQ1 RQD SCD SCP SDD SID SLT STF STZ TCC TCD URD 
 """
 KNOWN = frozenset(_KNOWN_NAMES.split())
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
+_NAME_LENGTH = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +117,12 @@ class Cell:
         return self.syntax.decode(self.raw)
 
     def _value(self, raw: str) -> str | None:
+        raw = raw.strip()
         if not raw or raw == NULL:
             return None
         if "\\" in raw or self.syntax.escape != "\\":
-            raw = self.syntax.decode(raw)
-        return raw.strip() or None
+            return self.syntax.decode(raw).strip() or None
+        return raw
 
 
 @lru_cache(maxsize=64)
@@ -151,8 +153,11 @@ def split_segments(lines: list[str], syntax: Syntax) -> tuple[list[Segment], lis
         named = _as_segment(line, syntax.field)
         if named is not None:
             logical.append([named])
+        elif len(logical) > 2 and len(logical[-1][0]) == _NAME_LENGTH:
+            logical[-2] += [*logical.pop(), line]  # a name alone on its line, within a text, is a word of it
         elif len(logical) > 1 or not stray:
             logical[-1].append(line)
+    _put_together(logical, syntax.field)
     counts: dict[str, int] = {}
     segments = []
     for position, parts in enumerate(logical):
@@ -164,6 +169,19 @@ def split_segments(lines: list[str], syntax: Syntax) -> tuple[list[Segment], lis
             fields.insert(1, syntax.field)
         segments.append(Segment(name, tuple(fields), ordinal, position))
     return segments, [at for at, parts in enumerate(logical) if len(parts) > 1]
+
+
+def _put_together(logical: list[list[str]], mark: str) -> None:
+    """What an ADD holds is the rest of the segment before it (HL7 v2.5.1 2.10.2); it stays where it is."""
+    rests: dict[int, list[str]] = {}
+    whole = 0
+    for at, parts in enumerate(logical):
+        if parts[0][: _NAME_LENGTH + 1] != f"ADD{mark}":
+            whole = at
+        elif whole:
+            rests.setdefault(whole, []).append("\n".join(parts)[_NAME_LENGTH + 1 :])
+    for at, rest in rests.items():
+        logical[at] = ["\n".join(logical[at]) + "".join(rest)]
 
 
 def _as_segment(line: str, mark: str) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -11,8 +10,7 @@ STANDARD = "^~\\&"
 _ROLES = {"^": "component", "~": "repetition", "\\": "escape", "&": "subcomponent", "#": "truncation"}
 _POSITIONS = ("component", "repetition", "escape", "subcomponent", "truncation")
 _LEAKED = {"^~\\\\&": "^~\\&", "^~\\\\&#": "^~\\&#"}
-_HEX = re.compile(r"[Xx]((?:[0-9A-Fa-f]{2})+)")
-_FORMATTING = re.compile(r"\.(br|ce|sp|sk|fi|nf|in|ti)\s*([+-]?\d{0,3})")
+_ONLY_DIGITS = {ord("X"): None, ord("x"): None}
 _UNPRINTABLE = "".join(chr(code) for code in range(32) if chr(code) not in "\t\n")
 
 
@@ -59,7 +57,7 @@ class Syntax:
         """
         if not self.escape or self.escape not in text:
             return text
-        return "".join(self._decoded(text.split(self.escape)))
+        return _escapes(self.escape, "".join(self._literals)).sub(self._resolved, text)
 
     def encode(self, text: str) -> str:
         """``text`` as it may stand in a sub-component: separators, line breaks and control characters
@@ -69,57 +67,46 @@ class Syntax:
         mark = self.escape
         return f"{mark}X2222{mark}" if escaped == '""' else escaped
 
-    def _decoded(self, parts: list[str]) -> Iterator[str]:
-        yield parts[0]
-        at, last = 1, len(parts) - 1
-        while at <= last:
-            literal = self._resolved(parts[at]) if at < last else None
-            if literal is not None:
-                yield literal
-                yield parts[at + 1]
-                at += 2
-                continue
-            run = self._hex_run(parts, at)
-            if run:
-                literal, at = run
-                yield literal
-                yield parts[at]
-            else:
-                yield self.escape
-                yield parts[at]
-            at += 1
+    def _resolved(self, escape: re.Match[str]) -> str:
+        """What one escape, or a run of neighbouring ``\\X..\\``, stands for; itself if it stands for nothing.
 
-    def _resolved(self, name: str) -> str | None:
-        literal = self._literals.get(name)
-        if literal is not None or not name.startswith("."):
-            return literal
-        match = _FORMATTING.fullmatch(name)
-        if match is None:
-            return None
-        command, count = match.group(1), int(match.group(2)) if match.group(2).strip("+-") else 1
-        if command == "sk":
-            return " " * min(max(count, 0), 80)
-        return "\n" * min(max(count, 1), 80) if command in ("br", "sp", "ce") else ""
-
-    def _hex_run(self, parts: list[str], start: int) -> tuple[str, int] | None:
-        """Neighbouring ``\\X..\\`` escapes are one run of bytes: a character may be spread over them.
-
-        Bytes that are no text in the message's character set stay as they were written, the whole run.
+        A character may be spread over a run. Bytes that are no text in the message's character set stay as
+        they were written, the whole run.
         """
-        pairs: list[str] = []
-        at = start
-        while at < len(parts) - 1 and (match := _HEX.fullmatch(parts[at])):
-            pairs.append(match.group(1))
-            at += 2
-            if parts[at - 1]:
-                break
-        if not pairs:
-            return None
+        letter, command, count, run = escape.groups()
+        if letter is not None:
+            return self._literals[letter]
+        if command is not None:
+            return _formatted(command, count)
+        digits = run.translate(_ONLY_DIGITS)
         try:
-            return bytes.fromhex("".join(pairs)).decode(self.charset), at - 1
+            return bytes.fromhex(digits.replace(self.escape, "")).decode(self.charset)
         except UnicodeDecodeError:
-            mark = self.escape
-            return "".join(mark + name + mark for name in parts[start : at - 1 : 2]), at - 1
+            return escape.group()
+
+
+def _formatted(command: str, count: str) -> str:
+    """Line breaks and indents of a formatting command, at most 80."""
+    times = int(count) if count.strip("+-") else 1
+    if command == "sk":
+        return " " * min(max(times, 0), 80)
+    return "\n" * min(max(times, 1), 80) if command in ("br", "sp", "ce") else ""
+
+
+@lru_cache(maxsize=128)
+def _escapes(mark: str, letters: str) -> re.Pattern[str]:
+    """What stands between two escape characters and may mean something: one of ``letters``, a formatting
+    command, a run of hexadecimal bytes.
+
+    What means nothing is no match, and its second mark may start the next escape. Each part ends before the
+    next mark, so that the time is linear in the text.
+    """
+    at, sign = re.escape(mark), "".join(re.escape(char) for char in "+-" if char != mark)
+    letter = f"{at}([{letters}]){at}"
+    never = "(?!)" if mark == "." else ""  # the point of a command would be the mark itself
+    command = rf"{never}{at}\.(br|ce|sp|sk|fi|nf|in|ti)\s*([{sign}]?\d{{0,3}}){at}"
+    run = f"((?:{at}[Xx](?:[0-9A-Fa-f]{{2}})+{at})+)"
+    return re.compile(f"{letter}|{command}|{run}")
 
 
 @dataclass(frozen=True, slots=True)
