@@ -230,7 +230,8 @@ def test_whatever_is_odd_is_read_the_same_either_way(content: bytes) -> None:
 
 def test_ample_resources_are_read_without_the_cursor_noticing_anything() -> None:
     for resource in AMPLE:
-        assert not fhir.read(json.dumps(resource).encode()).all_findings, resource["resourceType"]
+        found = {one.code for one in fhir.read(json.dumps(resource).encode()).all_findings}
+        assert found <= {"not-in-use"}, resource["resourceType"]  # the patient was replaced by another
 
 
 @pytest.mark.parametrize("read", sorted(tree._QUICK, key=str))

@@ -33,6 +33,7 @@ COVERAGE_STATUS = _codes("active cancelled draft entered-in-error")
 ENCOUNTER_STATUS = _codes(
     "planned arrived triaged in-progress onleave finished cancelled entered-in-error unknown"
 )
+COMPARATOR = _codes("< <= >= >")
 GENDER = _codes("male female other unknown")
 BUNDLE_TYPE = _codes(
     "document message transaction transaction-response batch batch-response history searchset collection "

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from decimal import Decimal
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from baton_formats.facts import Identifier, Link
-from baton_formats.fhir.datatypes import identifier, identifiers
+from baton_formats.fhir.bundles import look_at_bundle
+from baton_formats.fhir.datatypes import identifier
 from baton_formats.fhir.flat import one, text, usual
 from baton_formats.fhir.profiles import PLAIN, Profile
+from baton_formats.fhir.references import (
+    Directory,
+    bundle_of,
+    kind_of,
+    logical_id,
+    server_of,
+    type_of,
+    version_of,
+)
+from baton_formats.fhir.resource_types import KNOWN_TYPES
 from baton_formats.fhir.strict_json import ExactNumbers
 from baton_formats.fhir.tree import Doubts, Node, Path, Resource, steps_of
 from baton_formats.values import maker_of
 
 T = TypeVar("T")
+V = TypeVar("V", bound=Hashable)
 
 _LINK = maker_of(Link)
 _Pointer = tuple[str | None, str | None, Identifier | None, str | None]
@@ -30,14 +42,14 @@ def _pointer(
 _USUAL_POINTER = usual(
     _pointer, text("reference"), text("type"), one("identifier", identifier), text("display")
 )
-_LITERAL = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/([^/|#]+)(?:/_history/[^/]+)?")
-_VERSION = re.compile(r"/_history/[^/]*$")
 _CLOSED_BUNDLES = frozenset({"message", "document", "collection"})
 
 _UNREAD: Any = object()
 
 _MAX_TWINS = 8
 """Resources of one name that are compared; more of them tell nothing new."""
+
+_UNKNOWN_TYPE = "FHIR has no resource of this type; it was left aside"
 
 MAX_RESOURCES = 20_000
 """Resources of one body that are looked at; a Bundle that holds more is no referral."""
@@ -47,10 +59,11 @@ class Body:
     """Every resource of a body with its place, and the way from a reference to what it means."""
 
     entries = 0
-    _nested = False
     _roles: dict[int, list[Node]] | None = None
     _tasks: dict[int, Node] | None = None
-    _numbered: dict[tuple[str | None, str | None, str], Node] | None = None
+    _holders: dict[int, Node] | None = None
+    _bundles: dict[int, Node] | None = None
+    _equal: dict[Hashable, Any] | None = None
     _beside: dict[tuple[str, int], list[Node]] | None = None
 
     def __init__(
@@ -62,14 +75,13 @@ class Body:
         self.profile: Profile = PLAIN
         self.nodes: list[Node] = []
         self.memo: dict[tuple[str, int], Any] = {}
-        self._by_url: dict[str, Node] = {}
-        self._by_type_and_id: dict[str, list[Node]] = {}
+        self._directory = Directory()
         self._by_type: dict[str, list[Node]] = {}
         self._contained: dict[int, dict[str, Node]] = {}
         self._opens: dict[int, Node] = {}
         self._targets: dict[int, Node | None] = {}
         self._links: dict[int, Link] = {}
-        kind = _type_of(root)
+        kind = type_of(root)
         self.root = Node(root, (None, kind or "Resource"), root, self)
         self.closed = kind == "Bundle" and str(root.get("type")) in _CLOSED_BUNDLES
         self._gather(self.root, kind, None)
@@ -89,6 +101,8 @@ class Body:
             self.doubts.add("too-many-resources", node.path, "the rest of this body was not looked at")
             return
         if kind is not None:
+            if kind not in KNOWN_TYPES:
+                self.doubts.add("unknown-resource-type", node.path, _UNKNOWN_TYPE)
             self._register(node, kind, full_url)
         elif node is self.root:
             self._gather_hook(node)
@@ -96,7 +110,6 @@ class Body:
             self.doubts.add("resource-without-type", node.path, "a resource does not say what it is")
         if kind == "Bundle":
             self._gather_bundle(node)
-            self._nested = self._nested or node is not self.root
         elif kind == "Parameters":
             self._gather_parameters(node)
         if "contained" in node.value:
@@ -105,30 +118,46 @@ class Body:
     def _register(self, node: Node, kind: str, full_url: str | None) -> None:
         """Make a resource findable; one that says the same as an earlier one under its name adds nothing."""
         logical = node.value.get("id")
-        if type(logical) is str and self._has_a_twin(node, f"{kind}/{logical}"):
-            return
-        self.nodes.append(node)
-        self._by_type.setdefault(kind, []).append(node)
+        twin = None
+        if type(logical) is str:
+            named = self._directory.named
+            if (name := f"{kind}/{logical}") in named:
+                twin = self._twin(node, name, full_url)
+            else:
+                named[name] = [node]
+        if twin is None:
+            self.nodes.append(node)
+            self._by_type.setdefault(kind, []).append(node)
         if full_url:
-            other = self._by_url.setdefault(full_url, node)
-            if other is not node and self.closed and _same_bundle(other, node):
+            other = self._directory.put(twin or node, full_url)
+            if other is not None and self.closed:
                 self.doubts.add("duplicate-full-url", node.path, "two entries here have the same fullUrl")
 
-    def _has_a_twin(self, node: Node, name: str) -> bool:
-        """Whether a resource of this name says the same already; otherwise it is kept under its name."""
-        twins = self._by_type_and_id.get(name)
-        if twins is None:
-            self._by_type_and_id[name] = [node]
-            return False
-        if any(twin.value == node.value for twin in twins[:_MAX_TWINS]):
-            return True
-        if self.closed and _same_bundle(twins[-1], node):
-            self.doubts.add("duplicate-id", (node.path, "id"), "two resources here have the same type and id")
+    def _twin(self, node: Node, name: str, full_url: str | None) -> Node | None:
+        """A resource of this name that says the same already; if there is none, the node is kept under it.
+
+        Those of two servers only look alike: what they refer to is not the same.
+        """
+        twins = self._directory.named[name]
+        server = server_of(full_url)
+        near = [twin for twin in twins[:_MAX_TWINS] if self._directory.server(twin.value) in (server, None)]
+        for twin in near:
+            if twin.value == node.value:
+                return twin
+        if self.closed and near and self._is_the_same_again(near[-1], node):
+            detail = "two resources here have the same type and id"
+            self.doubts.add("duplicate-id", (node.path, "id"), detail)
         twins.append(node)
-        return False
+        return None
+
+    def _is_the_same_again(self, other: Node, node: Node) -> bool:
+        versions = (version_of(other), version_of(node))
+        in_one = bundle_of(other.path) is bundle_of(node.path)
+        return in_one and (None in versions or versions[0] == versions[1])
 
     def _gather_bundle(self, bundle: Node) -> None:
         entries = bundle.children("entry")
+        look_at_bundle(bundle, entries)
         if bundle is self.root:
             self.entries = len(entries)
         opened = False
@@ -136,7 +165,7 @@ class Body:
             resource = self._entry_resource(entry)
             if resource is None:
                 continue
-            kind = _type_of(resource.value)
+            kind = type_of(resource.value)
             if kind == "Composition" and not opened:
                 opened = True
                 self._opens[id(resource.value)] = bundle
@@ -160,7 +189,7 @@ class Body:
     def _gather_parameters(self, holder: Node) -> None:
         for parameter in holder.children("parameter") + holder.children("part"):
             if parameter.has("resource") and (resource := self._inline(parameter, "resource")) is not None:
-                self._gather(resource, _type_of(resource.value), None)
+                self._gather(resource, type_of(resource.value), None)
             if "part" in parameter.value:
                 self._gather_parameters(parameter)
 
@@ -171,7 +200,7 @@ class Body:
             for member in holder.value if holder is not None else ():
                 value = holder.value[member] if holder is not None else None
                 if holder is not None and isinstance(value, dict) and "resourceType" in value:
-                    self._gather(Node(value, (holder.path, member), value, self), _type_of(value), None)
+                    self._gather(Node(value, (holder.path, member), value, self), type_of(value), None)
 
     def _inline(self, node: Node, name: str) -> Node | None:
         value = node.value.get(name)
@@ -182,10 +211,12 @@ class Body:
         for child in container.children("contained"):
             if len(self.nodes) >= MAX_RESOURCES:
                 return
-            kind, logical = _type_of(child.value), child.value.get("id")
+            kind, logical = type_of(child.value), child.value.get("id")
             if kind is None:
                 child.doubt("resource-without-type", "a contained resource does not say what it is")
                 continue
+            if kind not in KNOWN_TYPES:
+                child.doubt("unknown-resource-type", _UNKNOWN_TYPE)
             self.nodes.append(child)
             if isinstance(logical, str):
                 if logical in known:
@@ -209,10 +240,14 @@ class Body:
     def _follow(self, pointer: Node) -> Node | None:
         reference = pointer.value.get("reference")
         if type(reference) is not str or not reference:
-            return self._by_identifier(pointer)
+            return self._directory.by_number(pointer, self.nodes) if "identifier" in pointer.value else None
         if reference[0] == "#":
             return self._in_container(pointer, reference[1:])
-        found = self._literal(reference, pointer)
+        if reference[0] == ":":
+            detail = "a reference begins with a colon; urn was put before it"
+            pointer.doubt("malformed-reference", detail, "reference")
+            reference = "urn" + reference
+        found = self._directory.find(reference, pointer)
         if found is None and self.closed and not _is_elsewhere(reference):
             pointer.doubt("dangling-reference", "what this refers to is not in the Bundle", "reference")
         return found
@@ -226,65 +261,37 @@ class Body:
                 found.setdefault(id(target.value), target)
         return list(found.values())
 
-    def standing_at(self, address: str) -> Node | None:
-        """The resource of this body with this address, if any; an attachment's address promises nothing."""
-        found = self._by_url.get(address)
-        match = _LITERAL.fullmatch(address) if found is None else None
-        twins = self._by_type_and_id.get(f"{match.group(1)}/{match.group(2)}", []) if match else []
-        return found or (twins[0] if twins else None)
+    def standing_at(self, address: str, node: Node) -> Node | None:
+        """The resource of this body with the address an element of ``node`` gives, if any.
+
+        An attachment's address promises nothing, so there is no doubt where it leads outside.
+        """
+        return self._directory.standing_at(address, node)
+
+    def server(self, node: Node) -> str | None:
+        """The server that the entry around a node names in its fullUrl; None where it names none."""
+        return self._directory.server(node.resource)
+
+    def bundle_at(self, path: Path) -> Resource | None:
+        """The Bundle in which the resource at this path is an entry."""
+        if self._bundles is None:
+            self._bundles = {id(bundle.path): bundle for bundle in self.of_type("Bundle")}
+        holder = self._bundles.get(id(bundle_of(path)))
+        return holder.value if holder is not None else None
 
     def _in_container(self, pointer: Node, logical: str) -> Node | None:
         if not logical:
-            return Node(pointer.resource, self.root.path, pointer.resource, self)
+            return self._holder(pointer)
         found = self._contained.get(id(pointer.resource), {}).get(logical)
         if found is None:
             pointer.doubt("dangling-reference", "no contained resource has this id", "reference")
         return found
 
-    def _literal(self, reference: str, pointer: Node) -> Node | None:
-        if reference[0] == ":":
-            pointer.doubt(
-                "malformed-reference", "a reference begins with a colon; urn was put before it", "reference"
-            )
-            reference = "urn" + reference
-        found = self._by_url.get(reference)
-        if found is not None and not self._nested:
-            return found
-        steps = reference.count("/")
-        if steps < 2 and not (steps and reference in self._by_type_and_id):
-            # Neither an address nor a version, and nothing here has this name: the usual loose end.
-            return found
-        match = _LITERAL.fullmatch(reference)
-        if match is None:
-            return found or self._by_url.get(_VERSION.sub("", reference))
-        twins = self._by_type_and_id.get(f"{match.group(1)}/{match.group(2)}", [])
-        return self._nearest(twins, pointer) if len(twins) > 1 else (found or (twins[0] if twins else None))
-
-    def _nearest(self, twins: list[Node], pointer: Node) -> Node:
-        """Of several resources with one name, the one in the innermost Bundle around the pointer."""
-        holder: Path = pointer.path
-        while holder is not None:
-            near = [twin for twin in twins[:_MAX_TWINS] if _bundle_path(twin.path) is holder]
-            if len(near) > 1:
-                detail = "more than one resource answers to this; the first was taken"
-                pointer.doubt("ambiguous-reference", detail, "reference")
-            if near:
-                return near[0]
-            holder = holder[0]
-        return twins[0]
-
-    def _by_identifier(self, pointer: Node) -> Node | None:
-        own = pointer.value.get("identifier")
-        if own is None:
-            return None
-        own = own[0] if isinstance(own, list) and own else own
-        key = _number_key(own)
-        if key is None:
-            return None
-        if self._numbered is None:
-            self._numbered = _numbered(self.nodes)
-        kind = pointer.value.get("type")
-        return self._numbered.get((kind if isinstance(kind, str) else None, *key))
+    def _holder(self, pointer: Node) -> Node | None:
+        """The resource a pointer stands in, or that contains the one it stands in."""
+        if self._holders is None:
+            self._holders = {id(node.value): node for node in self.nodes}
+        return self._holders.get(id(pointer.resource))
 
     def link(self, pointer: Node) -> Link:
         """The pointer itself as a value, with what is known about its target."""
@@ -301,14 +308,14 @@ class Body:
         reference, kind, number, shown = plain
         target = self.follow(pointer)
         if target is not None:
-            return _LINK(reference, _type_of(target.value), number, shown, True)
+            return _LINK(reference, type_of(target.value), number, shown, True)
         return _LINK(reference, kind or kind_of(reference), number, shown, False if self.closed else None)
 
     def _odd_link(self, pointer: Node) -> Link:
         reference = pointer.text("reference")
         target = self.follow(pointer)
         if target is not None:
-            kind = _type_of(target.value)
+            kind = type_of(target.value)
         else:
             kind = pointer.text("type") or kind_of(reference)
         number = pointer.one("identifier", identifier)
@@ -318,8 +325,16 @@ class Body:
     def exactly(self, node: Node, name: str) -> Decimal | int | str | None:
         """A number with every digit the sender wrote; the text of the body is read again only for this."""
         value = node.value.get(name)
-        if not isinstance(value, float) or self._exact is None:
+        if not isinstance(value, float):
             return value if isinstance(value, int | str) else None
+        found = self.as_written(node, name)
+        return found if isinstance(found, Decimal | int) else str(found)
+
+    def as_written(self, node: Node, name: str) -> Any:
+        """Any element, all numbers in it with every digit; without a text to read again, as it is."""
+        value = node.value.get(name)
+        if self._exact is None:
+            return value
         steps = steps_of((node.path, name))[1:]
         found = self._exact_entry(steps)
         if found is None:
@@ -327,14 +342,20 @@ class Body:
         else:
             steps = steps[3:]
         for step in steps:
-            found = found[step]
-        return found if isinstance(found, Decimal | int) else None
+            try:
+                found = found[step]
+            except (LookupError, TypeError):  # no place of the text: whoever asks has made its path up
+                return value
+        return found
 
     def _exact_entry(self, steps: list[str | int]) -> Any:
         """The entry of the outermost Bundle that a path leads into, with every digit, if it stands apart."""
         if self._exact is None or len(steps) < 4 or steps[0] != "entry" or steps[2] != "resource":
             return None
-        entry = self.root.value["entry"][steps[1]]
+        entries = self.root.value["entry"]
+        if not isinstance(entries, list) or not isinstance(steps[1], int):
+            return None
+        entry = entries[steps[1]]
         full_url = entry.get("fullUrl")
         return self._exact.resource(full_url, entry["resource"]) if isinstance(full_url, str) else None
 
@@ -350,7 +371,7 @@ class Body:
         if self._beside is None:
             self._beside = {}
             for other in self.nodes:
-                key = (str(_type_of(other.value)), id(_bundle_path(other.path)))
+                key = (str(type_of(other.value)), id(bundle_of(other.path)))
                 self._beside.setdefault(key, []).append(other)
         return self._beside.get((kind, id(holder.path)), [])
 
@@ -362,6 +383,30 @@ class Body:
             known = self.memo[key] = read(node)
         found: T = known
         return found
+
+    def same(self, value: V) -> V:
+        """The first value of this body that equals this one, so that equal ones can be told by identity.
+
+        To compare what a thousand resources share by its content, again for each of them, would cost the
+        square.
+        """
+        if self._equal is None:
+            self._equal = {}
+        found: V = self._equal.setdefault(value, value)
+        return found
+
+    def joined(self, parts: Iterable[tuple[T, ...]], node: Node, step: str, *, most: int) -> tuple[T, ...]:
+        """What several resources say, one after the other: the very same tuple where only one says anything.
+
+        At most so many, with a doubt: what many facts share must not multiply by their number.
+        """
+        held = [part for part in parts if part]
+        if len(held) == 1 and len(held[0]) <= most:
+            return held[0]
+        found = tuple(islice(chain.from_iterable(held), most + 1))
+        if len(found) > most:
+            node.doubt("list-too-long", f"only the first {most} of what this points at were taken", step)
+        return found[:most]
 
     def role_of(self, practitioner: Node) -> Node | None:
         """The one PractitionerRole of the body that is played by this Practitioner."""
@@ -389,20 +434,6 @@ class Body:
         return self._tasks.get(id(resource))
 
 
-def _bundle_path(path: Any) -> Path:
-    """The path of the Bundle whose ``entry[n].resource`` this is."""
-    for _ in range(3):
-        if path is None:
-            return None
-        path = path[0]
-    found: Path = path
-    return found
-
-
-def _same_bundle(one: Node, other: Node) -> bool:
-    return _bundle_path(one.path) is _bundle_path(other.path)
-
-
 def _pointers(node: Node, names: tuple[str, ...]) -> Iterator[Node]:
     for name in names:
         if name in node.value:
@@ -413,56 +444,9 @@ def _pointers(node: Node, names: tuple[str, ...]) -> Iterator[Node]:
             )
 
 
-def _type_of(resource: Any) -> str | None:
-    kind = resource.get("resourceType") if type(resource) is dict else None
-    return kind if type(kind) is str and kind else None
-
-
-def kind_of(reference: str | None) -> str | None:
-    """The resource type a literal reference names, from its text alone."""
-    match = _LITERAL.fullmatch(reference) if reference else None
-    return match.group(1) if match else None
-
-
-def logical_id(reference: str | None) -> str | None:
-    """The logical id a literal reference ends in, without its version."""
-    match = _LITERAL.fullmatch(reference) if reference else None
-    return match.group(2) if match else None
-
-
 def _is_elsewhere(reference: str) -> bool:
     """Whether a reference may well mean something on a server: an absolute address, never a urn."""
     return reference.startswith(("http://", "https://"))
 
 
-_NumberKey = tuple[str | None, str]
-
-
-def _number_key(number: Any) -> _NumberKey | None:
-    if not isinstance(number, dict):
-        return None
-    system, value = number.get("system"), number.get("value")
-    if not isinstance(value, str) or not value or not isinstance(system, str | None):
-        return None
-    return system, value
-
-
-def _numbered(nodes: list[Node]) -> dict[tuple[str | None, str | None, str], Node]:
-    """The first resource of each type, and of any type, that has a number."""
-    found: dict[tuple[str | None, str | None, str], Node] = {}
-    for node in nodes:
-        numbers = node.value.get("identifier")
-        for number in numbers if isinstance(numbers, list) else ():
-            key = _number_key(number)
-            if key is not None:
-                found.setdefault((_type_of(node.value), *key), node)
-                found.setdefault((None, *key), node)
-    return found
-
-
-def identifiers_of(target: Node | None) -> tuple[Identifier, ...]:
-    """The business identifiers of a resource."""
-    return identifiers(target) if target is not None else ()
-
-
-__all__ = ["MAX_RESOURCES", "Body", "Path", "identifiers_of", "kind_of", "logical_id"]
+__all__ = ["MAX_RESOURCES", "Body", "Path", "kind_of", "logical_id"]

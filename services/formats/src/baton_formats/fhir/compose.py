@@ -8,21 +8,20 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
 from baton_formats.facts import (
     Address,
     Attachment,
     Coding,
     Concept,
     ContactPoint,
-    Extension,
     HumanName,
     Identifier,
     Note,
     PartialTime,
     Period,
 )
+from baton_formats.fhir.allowed import MOST, in_order, is_base64, is_oid, is_too_long, is_uri
+from baton_formats.fhir.write_extensions import extend
 from baton_formats.times import fhir_text
 
 Json = dict[str, Any]
@@ -46,36 +45,17 @@ _TYPE_CODES = _codes(
     PRN PT RI RN RR RRI SB SL SN SNO SR SS TAX U UPIN VN VS WC XX
     """
 )
-_IDENTIFIER_USES = frozenset({"usual", "official", "temp", "secondary", "old"})
-_NAME_USES = frozenset({"usual", "official", "temp", "nickname", "anonymous", "old", "maiden"})
-_TELECOM_SYSTEMS = frozenset({"phone", "fax", "email", "pager", "url", "sms", "other"})
-_TELECOM_USES = frozenset({"home", "work", "temp", "old", "mobile"})
-_ADDRESS_USES = frozenset({"home", "work", "temp", "old", "billing"})
+IDENTIFIER_USES = frozenset({"usual", "official", "temp", "secondary", "old"})
+NAME_USES = frozenset({"usual", "official", "temp", "nickname", "anonymous", "old", "maiden"})
+TELECOM_SYSTEMS = frozenset({"phone", "fax", "email", "pager", "url", "sms", "other"})
+TELECOM_USES = frozenset({"home", "work", "temp", "old", "mobile"})
+ADDRESS_USES = frozenset({"home", "work", "temp", "old", "billing"})
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _INVISIBLE = " \t\r\n\u180e\u200b\u200c\u200d\u2060\ufeff"
 _CODE = re.compile(r"[^\s]+(?: [^\s]+)*")
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
-_OID = re.compile(r"[012](\.(0|[1-9]\d*))+")
 _TABLE = re.compile(r"HL7(?:0)?(\d{4})")
-_WORDS = frozenset(
-    {
-        "String",
-        "Code",
-        "Uri",
-        "Url",
-        "Canonical",
-        "Oid",
-        "Uuid",
-        "Id",
-        "Markdown",
-        "Date",
-        "DateTime",
-        "Instant",
-        "Time",
-        "Base64Binary",
-    }
-)
-
+_ZONE = re.compile(r"Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00)", re.ASCII)
+PARTNER_NAME = "http://hl7.org/fhir/StructureDefinition/humanname-partner-name"
 SYSTEMS = {
     "I10": "http://hl7.org/fhir/sid/icd-10-cm",
     "I10C": "http://hl7.org/fhir/sid/icd-10-cm",
@@ -103,8 +83,8 @@ def filled(**members: Any) -> Json:
 
 
 def words(text: str | None) -> str | None:
-    """Text as FHIR allows it: no control characters, not blank and not only joiners or marks."""
-    if text is None:
+    """Text as FHIR allows it: no control characters, not only blanks, joiners or marks, not too long."""
+    if text is None or is_too_long(text):
         return None
     clean = _CONTROLS.sub("", text).strip()
     return clean if clean.strip(_INVISIBLE) else None
@@ -126,12 +106,27 @@ def uri(text: str | None) -> str | None:
     clean = words(text)
     if clean is None:
         return None
-    if _URI.fullmatch(clean):
+    if clean.lower().startswith("urn:uuid:"):
+        clean = clean.lower()
+    if is_uri(clean):
         return clean
     table = _TABLE.fullmatch(clean)
     if table is not None:
         return f"http://terminology.hl7.org/CodeSystem/v2-{table.group(1)}"
     return SYSTEMS.get(clean.upper())
+
+
+def namespace(text: str | None) -> str | None:
+    """The system of an identifier, which has to be an address or a urn."""
+    known = uri(text)
+    return known if known is not None and known.startswith(("http:", "https:", "urn:")) else None
+
+
+def zone_of(zone: str | None) -> str | None:
+    """A default offset as FHIR writes it. Raises ``ValueError`` for anything else."""
+    if zone is not None and _ZONE.fullmatch(zone) is None:
+        raise ValueError("the default zone has to be an offset from UTC such as -05:00, or Z")
+    return zone
 
 
 def date_time(time: PartialTime | None, zone: str | None) -> str | None:
@@ -146,17 +141,22 @@ def instant(time: PartialTime | None, zone: str | None) -> str | None:
 
 
 def date(time: PartialTime | None) -> str | None:
-    """A ``date``: the calendar part alone."""
-    return time.date if time is not None else None
+    """A ``date``: the calendar part alone; None for a day that no calendar has."""
+    text = date_time(time, None)
+    return text[:10] if text is not None else None
 
 
 def identifier(number: Identifier) -> Json:
-    """Identifier; the assigner's number as a logical reference."""
+    """Identifier; the assigner's number as a logical reference.
+
+    A namespace that is no URI (``LAB&CLIA:11D0000000``, an authority for arcs) names who assigned it.
+    """
     kind = words(number.type)
     system, value = _namespaced(number)
-    assigner = filled(identifier=_assigner(number.assigner), display=words(number.authority))
+    authority = words(number.authority) or (words(number.system) if system is None else None)
+    assigner = filled(identifier=_assigner(number.assigner), display=authority)
     return filled(
-        use=number.use if number.use in _IDENTIFIER_USES else None,
+        use=number.use if number.use in IDENTIFIER_USES else None,
         type=_identifier_type(kind) if kind else None,
         system=system,
         value=value,
@@ -167,10 +167,10 @@ def identifier(number: Identifier) -> Json:
 
 def _namespaced(number: Identifier) -> tuple[str | None, str | None]:
     """System and value; where the system says that the value is a URI, it has to be one."""
-    system, value = uri(number.system), words(number.value)
-    if system != "urn:ietf:rfc:3986" or value is None or _URI.fullmatch(value):
+    system, value = namespace(number.system), words(number.value)
+    if system != "urn:ietf:rfc:3986" or value is None or is_uri(value):
         return system, value
-    return (system, f"urn:oid:{value}") if _OID.fullmatch(value) else (None, value)
+    return (system, f"urn:oid:{value}") if is_oid(value) else (None, value)
 
 
 def _identifier_type(kind: str) -> Json:
@@ -183,7 +183,8 @@ def _assigner(number: str | None) -> Json | None:
     if not number:
         return None
     system, bar, value = number.rpartition("|")
-    return filled(system=uri(system), value=words(value)) if bar else filled(value=words(number))
+    known = namespace(system) if bar else None
+    return filled(system=known, value=words(value if known else number))
 
 
 def identifiers(numbers: Iterable[Identifier]) -> list[Json]:
@@ -216,9 +217,9 @@ def concepts(values: Iterable[Concept]) -> list[Json]:
 
 
 def human_name(name: HumanName) -> Json:
-    """HumanName."""
-    return filled(
-        use=name.use if name.use in _NAME_USES else None,
+    """HumanName; the partner's name beside the family name, as R4's extension has it."""
+    written = filled(
+        use=name.use if name.use in NAME_USES else None,
         text=words(name.text),
         family=words(name.family),
         given=all_words(name.given),
@@ -226,6 +227,11 @@ def human_name(name: HumanName) -> Json:
         suffix=all_words(name.suffixes),
         period=period(name.period),
     )
+    partner = words(name.partner_family)
+    if partner is not None and not any(one.url == PARTNER_NAME for one in name.extensions):
+        written["_family"] = {"extension": [{"url": PARTNER_NAME, "valueString": partner}]}
+    extend(written, name.extensions, "HumanName")
+    return written
 
 
 def human_names(names: Iterable[HumanName]) -> list[Json]:
@@ -236,11 +242,11 @@ def human_names(names: Iterable[HumanName]) -> list[Json]:
 def contact_point(point: ContactPoint) -> Json:
     """ContactPoint; a value without a system is ``other`` (cpt-2)."""
     value = words(point.value)
-    system = point.system if point.system in _TELECOM_SYSTEMS else None
+    system = point.system if point.system in TELECOM_SYSTEMS else None
     return filled(
         system=system or ("other" if value else None),
         value=value,
-        use=point.use if point.use in _TELECOM_USES else None,
+        use=point.use if point.use in TELECOM_USES else None,
         period=period(point.period),
     )
 
@@ -253,7 +259,7 @@ def contact_points(points: Iterable[ContactPoint]) -> list[Json]:
 def address(value: Address) -> Json:
     """Address."""
     return filled(
-        use=value.use if value.use in _ADDRESS_USES else None,
+        use=value.use if value.use in ADDRESS_USES else None,
         text=words(value.text),
         line=all_words(value.lines),
         city=words(value.city),
@@ -272,9 +278,25 @@ def addresses(values: Iterable[Address]) -> list[Json]:
 
 def period(value: Period | None, zone: str | None = None) -> Json | None:
     """Period, None if it has no end that FHIR can say."""
+    start, end = span(value, zone)
+    return filled(start=start, end=end) or None
+
+
+def span(value: Period | None, zone: str | None) -> tuple[str | None, str | None]:
+    """Both ends as FHIR wants them (per-1).
+
+    Ends that can only be compared by their date, or by their year, are cut to it. A period that ends before
+    it starts is no period: nobody knows which end is wrong.
+    """
     if value is None:
-        return None
-    return filled(start=date_time(value.start, zone), end=date_time(value.end, zone)) or None
+        return None, None
+    start, end = date_time(value.start, zone), date_time(value.end, zone)
+    if start is None or end is None or in_order(start, end):
+        return start, end
+    size = min(len(start), len(end), 10)
+    if len(start) == len(end) == size or ("T" in start and "T" in end) or start[:size] > end[:size]:
+        return None, None
+    return start[:size], end[:size]
 
 
 def annotation(note: Note, zone: str | None = None) -> Json | None:
@@ -290,72 +312,27 @@ def attachment(value: Attachment, zone: str | None = None) -> Json:
     content = value.content
     data = base64.b64encode(content).decode("ascii") if content is not None else None
     kind = code_text(value.media_type) or ("application/octet-stream" if data else None)
+    declared = "".join((value.declared_hash or "").split())
     written = filled(
         id=value.id if value.id and _CODE.fullmatch(value.id) else None,
         contentType=kind,
         language=code_text(value.language),
         data=data,
-        url=uri(value.url) or (value.url if value.url and not re.search(r"\s", value.url) else None),
-        size=value.size if value.size is not None and 0 <= value.size < 2**31 else None,
-        hash=_sha1(content) if content is not None else value.declared_hash,
+        url=url(value.url),
+        size=value.size if value.size is not None and 0 <= value.size <= MOST else None,
+        hash=_sha1(content) if content is not None else declared if is_base64(declared) else None,
         title=words(value.title),
         creation=date_time(value.created, zone),
     )
     return written or dict(ABSENT)
 
 
+def url(text: str | None) -> str | None:
+    """An address as FHIR allows it, also a relative one."""
+    known = uri(text)
+    loose = text and not re.search(r"\s", text) and not text.startswith("urn:")
+    return known or (text if loose else None)
+
+
 def _sha1(content: bytes) -> str:
     return base64.b64encode(hashlib.sha1(content, usedforsecurity=False).digest()).decode("ascii")
-
-
-def extend(resource: Json, extensions: Iterable[Extension]) -> None:
-    """Put extensions where they stood: on the resource, or beside one of its primitive elements."""
-    for one in extensions:
-        written = extension(one)
-        if written is None:
-            continue
-        if not one.element:
-            resource.setdefault("extension", []).append(written)
-        elif not isinstance(resource.get(one.element), dict | list):
-            beside = resource.setdefault(f"_{one.element}", {})
-            beside.setdefault("extension", []).append(written)
-
-
-def extension(value: Extension) -> Json | None:
-    """One extension; None if it says nothing (ext-1: a value or extensions, never both)."""
-    inner = [written for one in value.extensions if (written := extension(one)) is not None]
-    url = uri(value.url) or words(value.url)
-    if url is None or re.search(r"\s", url):
-        return None
-    if inner:
-        return {"url": url, "extension": inner}
-    if value.value is None or value.type is None:
-        return None
-    content = words(value.value) if value.type in _WORDS else _json(value.value)
-    return {"url": url, f"value{value.type}": content} if content not in (None, "", {}, []) else None
-
-
-def _json(text: str) -> Any:
-    """A complex value as it came, without namespaces that are none and pointers into another body."""
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-    return _portable(value, 0)
-
-
-def _portable(value: Any, depth: int) -> Any:
-    if depth > 16:
-        return None
-    if isinstance(value, list):
-        return [kept for item in value if (kept := _portable(item, depth + 1)) not in (None, {}, [])]
-    if not isinstance(value, dict):
-        return value
-    kept_members: Json = {}
-    for name, item in value.items():
-        foreign = name == "system" and isinstance(item, str) and not _URI.fullmatch(item)
-        inside = name == "reference" and isinstance(item, str) and item[0:1] in ("#", ":")
-        kept = None if foreign or inside else _portable(item, depth + 1)
-        if kept not in (None, {}, []):
-            kept_members[name] = kept
-    return kept_members

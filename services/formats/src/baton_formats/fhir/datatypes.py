@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -26,7 +28,8 @@ from baton_formats.facts import (
     npi_is_valid,
 )
 from baton_formats.fhir.flat import many, one, text, texts, time, usual
-from baton_formats.fhir.tree import Node, Resource, all_usual, usually
+from baton_formats.fhir.strict_json import Digits
+from baton_formats.fhir.tree import MAX_ITEMS, Node, Resource, all_usual, usually
 from baton_formats.times import is_backwards
 from baton_formats.values import maker_of
 
@@ -132,13 +135,20 @@ def _type_code(node: Node) -> str | None:
 
 def _assigner_number(assigner: Node) -> str | None:
     own = assigner.child("identifier")
-    if own is None:
-        target = assigner.body.follow(assigner)
-        numbers = target.children("identifier") if target else []
-        own = next((number for number in numbers if number.has("value")), None)
-    if own is None:
-        return assigner.text("reference")
-    system, value = own.text("system"), own.text("value")
+    if own is not None:
+        return _number_text(own)
+    target = assigner.body.follow(assigner)
+    number = target.body.once("first number", target, _first_number) if target else None
+    return number if number is not None else assigner.text("reference")
+
+
+def _first_number(node: Node) -> str | None:
+    own = next((number for number in node.children("identifier") if number.has("value")), None)
+    return _number_text(own) if own is not None else None
+
+
+def _number_text(number: Node) -> str | None:
+    system, value = number.text("system"), number.text("value")
     return f"{system}|{value}" if system else value
 
 
@@ -172,19 +182,29 @@ def coding_as_concept(node: Node) -> Concept:
         text("text"),
         None,
         one("period", period),
+        alone=True,
     )
 )
 def human_name(node: Node) -> HumanName:
-    """HumanName; STU2's list of family names is joined with a doubt."""
+    """HumanName with what was added to it; a list of family names, as in DSTU2, is joined with a doubt."""
     return HumanName(
-        family=node.text("family"),
+        family=_family(node),
         given=node.texts("given"),
         prefixes=node.texts("prefix"),
         suffixes=node.texts("suffix"),
         use=node.text("use"),
         text=node.text("text"),
         period=node.one("period", period) if "period" in node.value else None,
+        extensions=_added(node),
     )
+
+
+def _family(node: Node) -> str | None:
+    held = node.value.get("family")
+    if not isinstance(held, list) or len(held) < 2:
+        return node.text("family")
+    node.doubt("unexpected-list", "one family name is expected here; several were joined", "family")
+    return " ".join(node.texts("family")) or None
 
 
 @usually(usual(maker_of(ContactPoint), text("system"), text("value"), text("use"), one("period", period)))
@@ -275,9 +295,29 @@ def meaning_of(node: Node) -> Concept | None:
     return found
 
 
+_DENIALS = frozenset({"refuted", "entered-in-error", "not-done"})
+
+
+def denial_of(node: Node) -> str | None:
+    """The word by which a clinical resource says that it is not so: refuted, entered in error, not done."""
+    said = node.value.get("status")
+    if isinstance(said, str) and said in _DENIALS:
+        return said
+    if "verificationStatus" not in node.value:
+        return None
+    held = node.value["verificationStatus"]  # a code in STU3
+    if isinstance(held, str):
+        return held if held in _DENIALS else None
+    meaning = node.one("verificationStatus", concept)
+    words = (one.code for one in meaning.codings) if meaning is not None else ()
+    return next((word for word in words if word in _DENIALS), None)
+
+
 def _content(node: Node, name: str) -> bytes | None:
     text = node.value.get(name)
     if not isinstance(text, str):
+        if text is not None:
+            node.doubt("wrong-type", "base64 text is expected here", name)
         return None
     content = _decoded(text)
     if content is None and text.isascii():  # white space inside base64 is common and harmless
@@ -319,11 +359,16 @@ def binary(node: Node) -> Attachment:
 
 def extensions(node: Node) -> tuple[Extension, ...]:
     """What the sender added to a resource, and to its primitive elements (``_gender``)."""
+    found = _added(node)
+    if "modifierExtension" in node.value:
+        turning = node.many("modifierExtension", extension)
+        found += tuple([replace(one, modifier=True) for one in turning])
+    return found
+
+
+def _added(node: Node) -> tuple[Extension, ...]:
     value = node.value
     found = node.many("extension", extension) if "extension" in value else ()
-    if "modifierExtension" in value:
-        node.doubt("modifier-extension", "an extension may change the meaning of this", "modifierExtension")
-        found += node.many("modifierExtension", extension)
     if "_" in "".join(value):  # asked of all names at once: hardly any resource has one
         for name in value:
             if name[0:1] == "_":
@@ -332,11 +377,21 @@ def extensions(node: Node) -> tuple[Extension, ...]:
 
 
 def _sibling(node: Node, name: str) -> tuple[Extension, ...]:
-    value = node.value[name]
-    if not isinstance(value, dict):
-        return ()
-    beside = Node(value, (node.path, name), node.resource, node.body)
-    return tuple([extension(child, name[1:]) for child in beside.children("extension")])
+    """What stands beside a primitive element, or beside the members of a list of them."""
+    held = node.value[name]
+    if isinstance(held, dict):
+        beside = Node(held, (node.path, name), node.resource, node.body)
+        return _named_extensions(beside, name[1:])
+    found: list[Extension] = []
+    for index, held_one in enumerate(held[:MAX_ITEMS] if isinstance(held, list) else ()):
+        if isinstance(held_one, dict):
+            beside = Node(held_one, ((node.path, name), index), node.resource, node.body)
+            found += _named_extensions(beside, f"{name[1:]}[{index}]")
+    return tuple(found)
+
+
+def _named_extensions(beside: Node, element: str) -> tuple[Extension, ...]:
+    return tuple([extension(child, element) for child in beside.children("extension")])
 
 
 def _usual_extension(value: Resource) -> Extension | None:
@@ -344,7 +399,16 @@ def _usual_extension(value: Resource) -> Extension | None:
     if type(url) is not str or not url or url.isspace():
         return None
     inner = all_usual(value["extension"], _usual_extension) if "extension" in value else ()
-    return None if inner is None else _EXTENSION(url, "", *_extension_value(value), inner)
+    if inner is None:
+        return None
+    for name, content in value.items():
+        if name.startswith("value") and len(name) > 5:
+            if type(content) is str:
+                return _EXTENSION(url, "", name[5:], content, inner)
+            if _holds_fraction(content):
+                return None  # whose digits stand in the text alone
+            return _EXTENSION(url, "", *_written(name, content), inner)
+    return _EXTENSION(url, "", None, None, inner)
 
 
 _EXTENSION = maker_of(Extension)
@@ -353,17 +417,48 @@ _EXTENSION = maker_of(Extension)
 @usually(_usual_extension)
 def extension(node: Node, element: str = "") -> Extension:
     """One extension with whatever type its value has."""
-    kind, value = _extension_value(node.value)
+    kind, value = any_value(node)
     inner = (
         tuple([extension(child) for child in node.children("extension")]) if "extension" in node.value else ()
     )
     return Extension(url=node.text("url") or "", element=element, type=kind, value=value, extensions=inner)
 
 
-def _extension_value(value: dict[str, Any]) -> tuple[str | None, str | None]:
-    for name, content in value.items():
+def any_value(node: Node) -> tuple[str | None, str | None]:
+    """The FHIR type after ``value`` and the text of a value of any type, or its JSON with every digit."""
+    name = _value_name(node.value)
+    if name is None:
+        return None, None
+    content = node.value[name]
+    return _written(name, node.body.as_written(node, name) if _holds_fraction(content) else content)
+
+
+def _value_name(value: Resource) -> str | None:
+    for name in value:
         if name.startswith("value") and len(name) > 5:
-            if isinstance(content, str):
-                return name[5:], content
-            return name[5:], orjson.dumps(content).decode("utf-8")
-    return None, None
+            return name
+    return None
+
+
+def _written(name: str, content: Any) -> tuple[str, str]:
+    return name[5:], content if isinstance(content, str) else _json(content)
+
+
+def _json(content: Any) -> str:
+    return orjson.dumps(content, _digits, orjson.OPT_PASSTHROUGH_DATACLASS).decode("utf-8")
+
+
+def _digits(number: Decimal | Digits) -> orjson.Fragment:
+    return orjson.Fragment(str(number))
+
+
+def _holds_fraction(content: Any) -> bool:
+    """Whether there is a number in it that JSON may write in more ways than one."""
+    kind = type(content)
+    if kind is not dict and kind is not list:
+        return kind is float
+    for inner in content.values() if kind is dict else content:
+        held = type(inner)
+        if held is float or ((held is dict or held is list) and _holds_fraction(inner)):
+            return True
+    return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import replace
 
 from baton_formats.facts import (
@@ -13,6 +13,7 @@ from baton_formats.facts import (
     Link,
     Observation,
     PartialTime,
+    Party,
     Patient,
     Period,
     Practitioner,
@@ -23,16 +24,19 @@ from baton_formats.facts import (
 from baton_formats.fhir import bindings
 from baton_formats.fhir.body import Body
 from baton_formats.fhir.datatypes import (
+    any_value,
     attachment,
     binary,
     concept,
+    denial_of,
     extensions,
     identifier,
     identifiers,
     period,
 )
 from baton_formats.fhir.narrative import plain_text
-from baton_formats.fhir.people import link, organization_at, party, subject
+from baton_formats.fhir.people import PATIENT_DOUBTS, link, organization_at, party, subject
+from baton_formats.fhir.references import number_key
 from baton_formats.fhir.schedule import referral_numbers
 from baton_formats.fhir.tables import Read, Table, code, many, one, row, text, time, version
 from baton_formats.fhir.tree import Node
@@ -51,9 +55,12 @@ DOC_STATUS = {
     "entered-in-error": "retracted",
     "unknown": "unknown",
 }
-_RELATIONS = {"replaces": "replaces", "appends": "appends", "transforms": "transforms", "signs": "signs"}
+_RELATIONS = ("replaces", "appends", "transforms", "signs")
 _SIGNING_MODES = frozenset({"legal", "professional"})
 _MAX_SECTIONS = 8
+MAX_LINES = 1_000
+"""Result lines that a document takes of what it points at, and some more for each resource."""
+_LINES_EACH = 20
 
 
 def _patient(node: Node) -> Patient | None:
@@ -106,12 +113,23 @@ def _parents(node: Node) -> tuple[Identifier, ...]:
 
 
 def _relation(node: Node) -> str | None:
-    relation = next(iter(node.children("relatesTo")), None)
-    word = relation.value.get("code") if relation is not None else None
+    """What it does to earlier documents; of several things the one that weighs most."""
+    if "relatesTo" not in node.value:
+        return None
+    body: Body = node.body
+    said = body.once("relations", node, lambda it: {_related_how(one_) for one_ in it.children("relatesTo")})
+    return next((relation for relation in _RELATIONS if relation in said), None)
+
+
+def _related_how(relation: Node) -> str | None:
+    word = relation.value.get("code")
     if isinstance(word, dict):
-        concept_word = relation.one("code", concept) if relation is not None else None
-        word = concept_word.code if concept_word else None
-    return _RELATIONS.get(str(word)) if word else None
+        meaning = relation.one("code", concept)
+        word = meaning.code if meaning else None
+    if word in _RELATIONS:
+        return str(word)
+    relation.doubt("unknown-code", "this is no code of the required binding", "code")
+    return None
 
 
 # ---- DocumentReference -------------------------------------------------------------------------------------
@@ -147,10 +165,10 @@ def _filled(held: Attachment, node: Node) -> Attachment:
     """An attachment that points at a Binary of the same body takes its bytes; nothing else is followed."""
     if held.content is not None or held.url is None:
         return held
-    target = node.body.standing_at(held.url)
+    target = node.body.standing_at(held.url, node)
     if target is None or target.value.get("resourceType") != "Binary":
         return held
-    inner = binary(target)
+    inner: Attachment = node.body.once("binary", target, binary)
     return replace(
         held,
         content=inner.content,
@@ -246,7 +264,13 @@ DOCUMENT_REFERENCE = Table(
         needs="masterIdentifier identifier",
     ),
     row("parents", "the document it replaces or adds to", "DocumentReference.relatesTo.target", _parents),
-    row("relation", "what it does to it", "DocumentReference.relatesTo.code", _relation),
+    row(
+        "relation",
+        "what it does to it: replaces before appends, transforms and signs",
+        "DocumentReference.relatesTo.code",
+        _relation,
+        findings=("unknown-code",),
+    ),
     row("type", "kind of document", "DocumentReference.type", one("type", concept)),
     row("categories", "class of document", "DocumentReference.category", many("category", concept)),
     row("title", "title", "DocumentReference.description", text("description")),
@@ -277,7 +301,7 @@ DOCUMENT_REFERENCE = Table(
         also=("DocumentReference.indexed (STU3)", "DocumentReference.content.attachment.creation"),
         needs="date indexed content",
     ),
-    row("patient", "the patient", "DocumentReference.subject", _patient, findings=("dangling-reference",)),
+    row("patient", "the patient", "DocumentReference.subject", _patient, findings=PATIENT_DOUBTS),
     row("patient_link", "how the document names the patient", "DocumentReference.subject", _patient_link),
     row("authors", "who wrote it", "DocumentReference.author", many("author", party)),
     row("custodian", "who keeps it", "DocumentReference.custodian", one("custodian", organization_at)),
@@ -304,7 +328,7 @@ DOCUMENT_REFERENCE = Table(
         _contents,
         also=("Binary of the same body, by attachment.url",),
         needs="content",
-        findings=("broken-base64", "attachment-hash", "attachment-size", "missing-required"),
+        findings=("broken-base64", "attachment-hash", "attachment-size", "missing-required", "wrong-type"),
     ),
     row("confidentiality", "how confidential", "DocumentReference.securityLabel", _confidentiality),
     row("language", "language", "DocumentReference.language", text("language")),
@@ -360,8 +384,14 @@ _CATEGORIES = {
 
 
 def _observations(node: Node) -> tuple[Observation, ...]:
+    return _joined_lines(node, list(_entries(node)), "section")
+
+
+def _joined_lines(node: Node, pointers: list[Node], step: str) -> tuple[Observation, ...]:
+    """The lines of all that is pointed at; many documents may point at the same."""
     body: Body = node.body
-    return tuple(line for target in body.targets(_entries(node)) for line in observations_of(target))
+    held = (observations_of(target) for target in body.targets(pointers))
+    return body.joined(held, node, step, most=MAX_LINES + _LINES_EACH * len(pointers))
 
 
 def observations_of(node: Node) -> tuple[Observation, ...]:
@@ -374,6 +404,8 @@ def _lines(node: Node) -> tuple[Observation, ...]:
     category = _CATEGORIES.get(str(node.value.get("resourceType")))
     if category is None:
         return ()
+    if (word := denial_of(node)) is not None:
+        node.doubt("not-so", f"this is marked {word}; its line says so")
     own = _observation(node, category)
     return (own, *(_observation(part, category) for part in node.children("component")))
 
@@ -385,7 +417,7 @@ def _observation(node: Node, category: str) -> Observation:
         code=concept(meaning) if meaning is not None else None,
         value=value,
         unit=unit,
-        status=node.text("status") if isinstance(node.value.get("status"), str) else None,
+        status=node.text("status") if isinstance(node.value.get("status"), str) else denial_of(node),
         at=node.time("effectiveDateTime"),
         category=category,
         id=node.text("id"),
@@ -398,17 +430,45 @@ def _value(node: Node) -> tuple[str | None, str | None]:
         if held is None:
             return None, None
         number = node.body.exactly(held, "value")
-        return (None if number is None else str(number)), held.text("unit") or held.text("code")
+        return (None if number is None else f"{_comparator(held)}{number}"), (
+            held.text("unit") or held.text("code")
+        )
     if "valueCodeableConcept" in node.value:
         meaning = node.one("valueCodeableConcept", concept)
         return (meaning.label if meaning else None), None
     for name in ("valueString", "valueDateTime", "valueTime"):
         if name in node.value:
             return node.text(name), None
-    for name in ("valueInteger", "valueBoolean"):
-        if name in node.value:
-            return str(node.value[name]).lower(), None
+    if not _OTHER_VALUES.isdisjoint(node.value):
+        kind, value = any_value(node)
+        if kind in ("Integer", "Boolean"):
+            return value, None
+        node.doubt(
+            "value-left-aside", "a value of this type was left aside", f"value{kind}" if kind else None
+        )
     return None, None
+
+
+_OTHER_VALUES = frozenset(
+    {
+        "valueInteger",
+        "valueBoolean",
+        "valueRange",
+        "valueRatio",
+        "valueSampledData",
+        "valuePeriod",
+        "valueAttachment",
+    }
+)
+
+
+def _comparator(quantity: Node) -> str:
+    """Less than, more than: without it a value would say something else."""
+    word = quantity.text("comparator") if "comparator" in quantity.value else None
+    if word is None or word in bindings.COMPARATOR:
+        return word or ""
+    quantity.doubt("unknown-code", "this is no code of the required binding", "comparator")
+    return ""
 
 
 def _attesters(node: Node) -> Signature | None:
@@ -436,6 +496,13 @@ def _visit_of_composition(node: Node) -> tuple[Identifier, ...]:
     return referral_numbers([held]) if held is not None else ()
 
 
+def _authors(node: Node) -> tuple[Party, ...]:
+    if not node.value.get("author"):
+        node.doubt("missing-required", "a composition has an author", "author")
+        return ()
+    return node.many("author", party)
+
+
 def _set_id(node: Node) -> Identifier | None:
     return node.one("identifier", identifier)
 
@@ -457,7 +524,13 @@ COMPOSITION = Table(
     ),
     row("set_id", "number of the document over all its versions", "Composition.identifier", _set_id),
     row("parents", "the document it replaces or adds to", "Composition.relatesTo.target[x]", _parents),
-    row("relation", "what it does to it", "Composition.relatesTo.code", _relation),
+    row(
+        "relation",
+        "what it does to it: replaces before appends, transforms and signs",
+        "Composition.relatesTo.code",
+        _relation,
+        findings=("unknown-code",),
+    ),
     row("type", "kind of document", "Composition.type", one("type", concept)),
     row("categories", "class of document", "Composition.category", _type_categories, needs="category class"),
     row("title", "title", "Composition.title", text("title")),
@@ -477,10 +550,17 @@ COMPOSITION = Table(
         "the patient",
         "Composition.subject",
         _patient,
-        findings=("dangling-reference", "subject-is-lone-patient"),
+        findings=PATIENT_DOUBTS,
     ),
     row("patient_link", "how the document names the patient", "Composition.subject", _patient_link),
-    row("authors", "who wrote it", "Composition.author", many("author", party)),
+    row(
+        "authors",
+        "who wrote it",
+        "Composition.author",
+        _authors,
+        needs="",
+        findings=("missing-required", "dangling-reference"),
+    ),
     row("custodian", "who keeps it", "Composition.custodian", one("custodian", organization_at)),
     row("visit", "numbers of the visit", "Composition.encounter", _visit_of_composition),
     row("event", "what it documents", "Composition.event.code", _events),
@@ -497,7 +577,7 @@ COMPOSITION = Table(
         "Composition.section.entry",
         _observations,
         needs="section",
-        findings=("dangling-reference",),
+        findings=("dangling-reference", "list-too-long", "not-so", "value-left-aside", "unknown-code"),
     ),
     row("text", "its own narrative, as plain text", "Composition.text", _narrative),
     row("confidentiality", "how confidential", "Composition.confidentiality", text("confidentiality")),
@@ -519,7 +599,7 @@ def composition(node: Node) -> Document:
     number = holder.one("identifier", identifier)
     beside = tuple(held for held in node.body.beside(node, "Binary"))
     references = tuple(held for held in node.body.beside(node, "DocumentReference"))
-    attachments = tuple(binary(held) for held in beside)
+    attachments = tuple(node.body.once("binary", held, binary) for held in beside)
     attachments += tuple(c for held in references for c in _contents(held) if c.content is not None)
     return replace(
         document,
@@ -532,8 +612,7 @@ def composition(node: Node) -> Document:
 
 
 def _results(node: Node) -> tuple[Observation, ...]:
-    body: Body = node.body
-    return tuple(line for target in body.targets(node.children("result")) for line in observations_of(target))
+    return _joined_lines(node, node.children("result"), "result")
 
 
 def _conclusion(node: Node) -> Text | None:
@@ -586,7 +665,13 @@ DIAGNOSTIC_REPORT = Table(
         lambda node: referral_numbers(node.children("basedOn")),
     ),
     row("based_on", "the request it answers", "DiagnosticReport.basedOn", many("basedOn", link)),
-    row("observations", "its results", "DiagnosticReport.result", _results, findings=("dangling-reference",)),
+    row(
+        "observations",
+        "its results",
+        "DiagnosticReport.result",
+        _results,
+        findings=("dangling-reference", "list-too-long", "not-so", "value-left-aside", "unknown-code"),
+    ),
     row("text", "the conclusion", "DiagnosticReport.conclusion", _conclusion),
     row(
         "attachments",
@@ -602,6 +687,30 @@ DIAGNOSTIC_REPORT = Table(
 )
 
 
+def _common_subject(results: list[Node]) -> tuple[Patient | None, Link | None]:
+    """Whom all these results are about; nobody, if they are about several."""
+    if len(results) == 1:
+        return subject(results[0], "subject")
+    said = [one_.child("subject") for one_ in results]
+    targets = {_means(pointer) for pointer in said if pointer is not None}
+    if len(targets) > 1:
+        detail = "results of several patients came without a document around them"
+        results[0].doubt("several-subjects", detail, "subject")
+        return None, None
+    first = next((node for node, pointer in zip(results, said, strict=True) if pointer is not None), None)
+    return subject(first, "subject") if first is not None else (None, None)
+
+
+def _means(pointer: Node) -> Hashable:
+    """What tells one subject from another: the resource, else the number, else the words of the reference."""
+    body: Body = pointer.body
+    target = body.follow(pointer)
+    if target is not None:
+        return id(target.value)
+    number = number_key(pointer.value.get("identifier"))
+    return number or pointer.text("reference") or pointer.text("display")
+
+
 def loose_results(body: Body) -> Document | None:
     """Results that came without a document around them: a lone Observation, or those of a closed Bundle."""
     if not body.closed and body.root.value.get("resourceType") != "Observation":
@@ -611,7 +720,7 @@ def loose_results(body: Body) -> Document | None:
     held = body.of_type("Observation")
     if not held:
         return None
-    about, how = subject(held[0], "subject")
+    about, how = _common_subject(held)
     lines = tuple(line for node in held for line in observations_of(node))
     return Document(patient=about, patient_link=how, observations=lines)
 

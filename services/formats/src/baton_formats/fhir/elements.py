@@ -99,3 +99,33 @@ ELEMENTS: dict[str, frozenset[str]] = {
     ),
 }
 """Other types are not checked."""
+
+
+def _targets(text: str) -> dict[str, tuple[str, ...]]:
+    """Lines of element names, a colon, and the types they may point at, the likeliest first."""
+    found: dict[str, tuple[str, ...]] = {}
+    for line in text.strip().splitlines():
+        names, _, kinds = line.partition(":")
+        found |= dict.fromkeys(names.split(), tuple(kinds.split()))
+    return found
+
+
+TARGETS = _targets(
+    """
+    subject patient for beneficiary: Patient Group Device Location RelatedPerson Practitioner Organization
+    actor: Patient Practitioner PractitionerRole Organization RelatedPerson Device HealthcareService Location
+    requester performer owner agent: Practitioner PractitionerRole Organization Patient RelatedPerson CareTeam Device HealthcareService
+    author sender recipient individual: Practitioner PractitionerRole Organization Patient RelatedPerson CareTeam Device HealthcareService
+    responsible receiver authenticator party: Practitioner PractitionerRole Organization Patient RelatedPerson
+    resultsInterpreter generalPractitioner: Practitioner PractitionerRole Organization CareTeam
+    practitioner: Practitioner
+    organization managingOrganization onBehalfOf providedBy custodian assigner: Organization
+    payor insurer issuer: Organization Patient RelatedPerson
+    insurance: Coverage ClaimResponse
+    location: Location
+    schedule: Schedule
+    slot: Slot
+    encounter: Encounter
+    """  # noqa: E501
+)
+"""What a reference by number alone may mean, by the element it stands in; others may mean anything."""

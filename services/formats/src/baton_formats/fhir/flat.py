@@ -88,17 +88,21 @@ def many(name: str, read: Read) -> Element:
 
 
 def usual(
-    make: Callable[..., T | None], *elements: Element | None, unless: str | None = None
+    make: Callable[..., T | None], *elements: Element | None, unless: str | None = None, alone: bool = False
 ) -> Callable[[Resource], T | None]:
     """A reader of plain JSON that gives ``make`` of these elements, or None if anything about them is odd.
 
     None in place of an element stands for an argument that is always None. Where there is an element
-    ``unless``, all is left to the cursor.
+    ``unless``, all is left to the cursor; so it is where there is any other than these, if they are to stand
+    ``alone``.
     """
     scope: dict[str, Any] = {"_make": make}
     lines = ["def read(value):"]
     if unless is not None:
         lines.append(f"    if {unless!r} in value: return None")
+    if alone:
+        scope["_known"] = frozenset(element.name for element in elements if element is not None)
+        lines.append("    if not _known.issuperset(value): return None")
     for place, element in enumerate(elements):
         if element is not None:
             lines += written(element, place, "return None", scope)

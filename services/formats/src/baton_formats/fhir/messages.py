@@ -9,7 +9,7 @@ from baton_formats.fhir.datatypes import annotation, attachment, concept, extens
 from baton_formats.fhir.flat import usual
 from baton_formats.fhir.people import link, party, subject
 from baton_formats.fhir.requests import event_of
-from baton_formats.fhir.tables import Table, code, many, one, row, text, texts, time, version
+from baton_formats.fhir.tables import Row, Table, code, many, one, row, text, texts, time, version
 from baton_formats.fhir.tree import Node, one_usual
 from baton_formats.findings import Endpoint, Envelope
 from baton_formats.values import maker_of
@@ -170,19 +170,28 @@ def _based_on(node: Node) -> tuple[Link, ...]:
     return node.many("basedOn", link)
 
 
-_ROWS = (
-    row("identifiers", "every number of it", "Communication.identifier", identifiers),
-    row(
+def _status(allowed: frozenset[str]) -> Row:
+    return row(
         "status",
         "how far it is",
         "Communication.status",
-        code("status", bindings.EVENT_STATUS | bindings.REQUEST_STATUS, required=True),
+        code("status", allowed, protects=True, required=True),
         needs="",
         findings=("missing-required", "unknown-code"),
-    ),
+    )
+
+
+_ROWS = (
+    row("identifiers", "every number of it", "Communication.identifier", identifiers),
     row("status_reason", "why", "Communication.statusReason", one("statusReason", concept)),
     row("categories", "kind of message", "Communication.category", many("category", concept)),
-    row("priority", "how soon", "Communication.priority", code("priority", bindings.PRIORITY, protects=True)),
+    row(
+        "priority",
+        "how soon",
+        "Communication.priority",
+        code("priority", bindings.PRIORITY, protects=True),
+        findings=("unknown-code",),
+    ),
     row("topic", "what it is about", "Communication.topic", one("topic", concept)),
     row("reasons", "why it is sent", "Communication.reasonCode", many("reasonCode", concept)),
     row("patient", "the patient", "Communication.subject", lambda node: subject(node, "subject")[0]),
@@ -219,7 +228,7 @@ _ROWS = (
         "what came with it",
         "Communication.payload.contentAttachment",
         _payload_attachments,
-        findings=("broken-base64",),
+        findings=("broken-base64", "wrong-type"),
     ),
     row("id", "id on the sending server", "Communication.id", text("id")),
     row("version", "version on the sending server", "Communication.meta.versionId", version),
@@ -229,6 +238,7 @@ _ROWS = (
 COMMUNICATION = Table(
     "Communication",
     Communication,
+    _status(bindings.EVENT_STATUS),
     *_ROWS,
     source="FHIR R4 4.0.1, Communication",
 )
@@ -236,6 +246,7 @@ COMMUNICATION = Table(
 COMMUNICATION_REQUEST = Table(
     "CommunicationRequest",
     Communication,
+    _status(bindings.REQUEST_STATUS),
     *_ROWS,
     row(
         "request",

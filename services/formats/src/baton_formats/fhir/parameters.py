@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from baton_formats.facts import Concept, HumanName, Party, Patient, Referral
 from baton_formats.fhir.body import Body
 from baton_formats.fhir.datatypes import coding_as_concept, identifier
-from baton_formats.fhir.requests import services_of
+from baton_formats.fhir.requests import MAX_SERVICES, services_of
 from baton_formats.fhir.tables import Read, Table, row
 from baton_formats.fhir.tree import Node
 
@@ -25,10 +27,14 @@ def _patient(node: Node) -> Patient | None:
 def _criteria(node: Node) -> Node | None:
     """The search the referrer made before choosing: Parameters contained in the shortlist."""
     body: Body = node.body
-    return next(
-        (held for held in body.nodes if held is not node and held.value.get("resourceType") == "Parameters"),
-        None,
-    )
+    held: tuple[Node, ...] = body.once("first parameters", body.root, _first_parameters)
+    return next((one for one in held if one is not node), None)
+
+
+def _first_parameters(root: Node) -> tuple[Node, ...]:
+    body: Body = root.body
+    held = (node for node in body.nodes if node.value.get("resourceType") == "Parameters")
+    return tuple(islice(held, 2))
 
 
 def _criterion(name: str) -> Read:
@@ -50,7 +56,7 @@ def _priority(node: Node) -> str | None:
 
 def _services(node: Node) -> tuple[Party, ...]:
     body: Body = node.body
-    return tuple(who for shortlist in body.of_type("List") for who in services_of(shortlist))
+    return services_of(islice(body.of_type("List"), MAX_SERVICES), node, "parameter")
 
 
 CREATE_REFERRAL = Table(
@@ -83,7 +89,14 @@ CREATE_REFERRAL = Table(
         "Parameters.parameter (shortlist criteria, clinicType)",
         _criterion("clinicType"),
     ),
-    row("performers", "the services to choose from", "List.entry.item", _services, needs=""),
+    row(
+        "performers",
+        "the services to choose from",
+        "List.entry.item",
+        _services,
+        needs="",
+        findings=("list-too-long",),
+    ),
     source="NHS e-RS FHIR API, A011",
     notes=("Name, birth date and referrer are not in it: the national service knows them.",),
 )

@@ -32,6 +32,7 @@ from baton_formats.fhir.datatypes import (
     npi_of,
     period,
 )
+from baton_formats.fhir.references import number_key, numbers_of, server_of
 from baton_formats.fhir.tables import Read, Table, code, flag, many, one, row, text, time, version
 from baton_formats.fhir.tree import Node
 from baton_formats.values import maker_of
@@ -43,6 +44,9 @@ _PATIENT, _PRACTITIONER = maker_of(Patient), maker_of(Practitioner)
 _NOBODY = Party()
 
 _SOURCE = "FHIR R4 4.0.1"
+
+MAX_NUMBERS = 200
+"""Numbers that one fact takes of others; whoever has more is known by the first of them."""
 
 
 def link(node: Node) -> Link:
@@ -267,7 +271,8 @@ def merge(node: Node) -> PatientChange | None:
     links = [(entry.value.get("type"), entry.child("other")) for entry in node.children("link")]
     gone = [pointer for kind, pointer in links if kind == "replaces" and pointer is not None]
     if gone:
-        replaced = tuple(number for pointer in gone for number in _chart(pointer).identifiers)
+        numbers = (_chart(pointer).identifiers for pointer in gone)
+        replaced = node.body.joined(numbers, node, "link", most=MAX_NUMBERS)
         return PatientChange(action="merge", patient=patient(node), replaced=replaced)
     kept = next((pointer for kind, pointer in links if kind == "replaced-by" and pointer is not None), None)
     if kept is None:
@@ -285,6 +290,18 @@ def _chart(pointer: Node) -> Patient:
 
 
 # ---- parts played ------------------------------------------------------------------------------------------
+
+
+PATIENT_DOUBTS = (
+    "dangling-reference",
+    "subject-is-lone-patient",
+    "other-server",
+    "other-version",
+    "reference-by-id",
+    "ambiguous-reference",
+    "not-in-use",
+)
+"""What finding the patient of a resource may raise."""
 
 
 def subject(node: Node, *names: str) -> tuple[Patient | None, Link | None]:
@@ -309,11 +326,28 @@ def _subject(pointer: Node) -> tuple[Patient | None, Link | None]:
     if target is not None:
         return None, how
     lone = body.of_type("Patient")
-    if len(lone) == 1 and body.closed:
+    if len(lone) == 1 and body.closed and _may_mean(pointer, how, lone[0]):
         detail = "the patient referred to is not here; the only Patient of the Bundle was taken"
         pointer.doubt("subject-is-lone-patient", detail)
         return patient(lone[0]), how
     return _stand_in_patient(how), how
+
+
+def _may_mean(pointer: Node, how: Link, patient_: Node) -> bool:
+    """Whether a reference that leads nowhere may mean this Patient: nothing it says is against it.
+
+    What is not a Patient, has another number of the same system or is another server's means somebody else.
+    """
+    if how.kind not in (None, "Patient"):
+        return False
+    body: Body = pointer.body
+    address, own = server_of(how.reference) or body.server(pointer), body.server(patient_)
+    if None not in (address, own) and address != own:
+        return False
+    number = pointer.value.get("identifier")
+    key = number_key(number[0] if isinstance(number, list) and number else number)
+    others = [other for other in numbers_of(patient_.value) if key is not None and other[0] == key[0]]
+    return not others or key in others
 
 
 def _stand_in_patient(how: Link) -> Patient | None:
@@ -423,11 +457,20 @@ def _role_practitioner(
         who = _stand_in_practitioner(body.link(pointer)) or Practitioner()
     return replace(
         who,
-        identifiers=tuple(dict.fromkeys(who.identifiers + numbers)),
+        identifiers=_with_own(who.identifiers, numbers, pointer),
         npi=who.npi or npi_of(numbers),
         specialties=specialties,
         roles=roles,
     )
+
+
+def _with_own(
+    known: tuple[Identifier, ...], own: tuple[Identifier, ...], pointer: Node
+) -> tuple[Identifier, ...]:
+    """Numbers of a clinician and those of the role; many roles may share one clinician."""
+    body: Body = pointer.body
+    own = tuple(number for number in own if number not in known[:MAX_NUMBERS])
+    return body.joined((known, own), pointer, "identifier", most=MAX_NUMBERS) if own else known
 
 
 def _practitioner_party(node: Node) -> Party:
@@ -522,8 +565,9 @@ COVERAGE = Table(
         "status",
         "whether it is in force",
         "Coverage.status",
-        code("status", bindings.COVERAGE_STATUS),
-        findings=("unknown-code",),
+        code("status", bindings.COVERAGE_STATUS, protects=True, required=True),
+        needs="",
+        findings=("missing-required", "unknown-code"),
     ),
     row("type", "kind of insurance", "Coverage.type", one("type", concept)),
     row("payer", "who pays", "Coverage.payor", _payer, needs="payor insurer issuer"),

@@ -122,7 +122,12 @@ BSER = Profile(
 BARS = Profile(
     name="bars",
     title="NHS Booking and Referral Standard",
-    marks=("BARS", "fhir.nhs.uk/CodeSystem/message-", "booking-and-referral"),
+    marks=(
+        "/StructureDefinition/BARS",
+        "fhir.nhs.uk/CodeSystem/message-",
+        "fhir.nhs.uk/MessageDefinition/bars-",
+        "/booking-and-referral/",
+    ),
     actions={
         "servicerequest-request": "new",
         "servicerequest-response": "status",
@@ -134,7 +139,7 @@ BARS = Profile(
 ERS = Profile(
     name="ers",
     title="NHS e-Referral Service",
-    marks=("/eRS-", "ers-service", "Extension-eRS-", "ers-request-id", "/Id/UBRN"),
+    marks=("/eRS-", "/Id/ers-service", "/Extension-eRS-", "/Id/ers-request-id", "/Id/UBRN"),
     priorities={"ROUTINE": "routine", "URGENT": "urgent", "TWO_WEEK_WAIT": "asap"},
 )
 

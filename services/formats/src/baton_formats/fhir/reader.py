@@ -8,8 +8,9 @@ from typing import Any
 from baton_formats.facts import Fact, Patient
 from baton_formats.fhir import bindings, documents, messages, parameters, people, requests, schedule
 from baton_formats.fhir.body import Body
+from baton_formats.fhir.modifiers import look_for_modifiers
 from baton_formats.fhir.profiles import PLAIN, profile_for
-from baton_formats.fhir.resource_types import KNOWN_TYPES, STU3_ONLY
+from baton_formats.fhir.resource_types import DSTU2_ONLY, KNOWN_TYPES, STU3_ONLY
 from baton_formats.fhir.strict_json import ExactNumbers, NotJson, Parsed, parse
 from baton_formats.fhir.tables import code
 from baton_formats.fhir.tree import Node
@@ -79,9 +80,15 @@ def read(body: bytes, content_type: str | None = None) -> ReadResult:
     start = body[:64].lstrip(b"\xef\xbb\xbf").lstrip()
     if not start:
         return refused(Format.FHIR, "The body is empty.")
+    if body.startswith(_WIDE_XML):
+        return _read_xml(body)
     if start[:1] == b"<" or (start[:1] not in b"{[" and "xml" in (content_type or "")):
         return _read_xml(body)
     return _read_json(body)
+
+
+_WIDE_XML = (b"\xff\xfe<\x00", b"\xfe\xff\x00<", b"<\x00", b"\x00<")
+"""How XML in UTF-16 begins, with a byte order mark and without."""
 
 
 def _read_json(body: bytes) -> ReadResult:
@@ -92,7 +99,7 @@ def _read_json(body: bytes) -> ReadResult:
         finding = Finding(error.code, where, error.detail, refusing=True)
         return refused(Format.FHIR, f"The body is no acceptable JSON: {error}.", findings=(finding,))
     findings = _oddities(parsed) if parsed.repeated or parsed.byte_order_mark else ()
-    return read_value(parsed.value, findings=findings, exact=ExactNumbers(body))
+    return read_value(parsed.value, findings=findings, exact=ExactNumbers(body), modified=parsed.modified)
 
 
 def _oddities(parsed: Parsed) -> tuple[Finding, ...]:
@@ -124,15 +131,25 @@ def read_value(
     bare_lists: bool = False,
     findings: tuple[Finding, ...] = (),
     exact: ExactNumbers | None = None,
+    modified: bool = True,
 ) -> ReadResult:
-    """What an already parsed value says; the caller vouches for its depth."""
+    """What an already parsed value says; the caller vouches for its depth.
+
+    ``modified`` is whether to look for ``modifierExtension``; only who knows that there is none says no.
+    """
     reason = _no_resource(value)
     if reason is not None:
         return refused(Format.FHIR, reason, findings=findings)
     body = Body(value, bare_lists=bare_lists, exact=exact)
     signs = _signs(body)
     body.profile = profile_for(signs) if signs else PLAIN
-    message = _message(body, _version(body, signs))
+    version = _version(body, signs)
+    if version == DSTU2:
+        findings += body.doubts.all()
+        body.release()
+        return refused(Format.FHIR, _IS_DSTU2, findings=findings)
+    look_for_modifiers(body, extended=modified)
+    message = _message(body, version)
     body.release()
     return _RESULT(_FHIR, (message,), findings)
 
@@ -145,10 +162,15 @@ def _no_resource(value: Any) -> str | None:
         return None
     if not isinstance(kind, str) or not kind:
         return "The body is JSON, but no FHIR resource: resourceType is missing."
+    if kind in DSTU2_ONLY:
+        return _IS_DSTU2
     if kind not in KNOWN_TYPES:
         return "The body is no FHIR resource of STU3, R4 or R5: its resourceType is not one of theirs."
     return None
 
+
+DSTU2 = "1.0"
+_IS_DSTU2 = "The body is FHIR DSTU2; R4 and STU3 are read."
 
 _LOOKED_AT = 40
 """Resources whose profiles and numbers are looked at to know the partner."""
@@ -172,13 +194,27 @@ def _signs(body: Body) -> list[str]:
 
 def _version(body: Body, signs: list[str]) -> str:
     """Which release the body is written in, by what only one release has."""
-    for sign in signs:
-        if "/STU3/" in sign:
-            return "3.0"
+    found = "3.0" if signs and any("/STU3/" in sign for sign in signs) else "4.0"
     for node in body.nodes:
-        if node.value["resourceType"] in STU3_ONLY:
-            return "3.0"
-    return "4.0"
+        if node.value["resourceType"] in _TELLING:
+            told = _told_version(node)
+            if told == DSTU2:
+                return told
+            found = told or found
+    return found
+
+
+_TELLING = DSTU2_ONLY | STU3_ONLY | {"Task"}
+"""Resources that may tell the release."""
+
+
+def _told_version(node: Node) -> str | None:
+    kind = node.value["resourceType"]
+    if kind == "Task":
+        return "3.0" if requests.is_stu3_task(node.value) else None
+    if kind in DSTU2_ONLY or (kind == "ReferralRequest" and requests.is_dstu2(node.value)):
+        return DSTU2
+    return "3.0"
 
 
 def _message(body: Body, version: str) -> Message:

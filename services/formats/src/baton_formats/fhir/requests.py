@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from baton_formats.facts import (
@@ -22,17 +23,21 @@ from baton_formats.fhir import bindings
 from baton_formats.fhir.body import Body
 from baton_formats.fhir.datatypes import (
     annotation,
+    any_value,
+    attachment,
     attachments_of,
     coding_as_concept,
     concept,
+    denial_of,
     extensions,
+    identifier,
     identifiers,
     meaning_of,
     period,
 )
-from baton_formats.fhir.people import coverage_at, link, party, subject
-from baton_formats.fhir.tables import Read, Table, code, many, one, row, text, time, version
-from baton_formats.fhir.tree import Node
+from baton_formats.fhir.people import PATIENT_DOUBTS, coverage_at, link, party, subject
+from baton_formats.fhir.tables import Read, Table, code, many, one, required, row, text, time, version
+from baton_formats.fhir.tree import Node, Resource
 
 DISPOSITION_SYSTEMS = ("http://terminology.hl7.org/CodeSystem/v2-0282", "urn:oid:2.16.840.1.113883.12.282")
 DISPOSITIONS = {
@@ -42,6 +47,12 @@ DISPOSITIONS = {
     "WR": "written_report",
 }
 """HL7 table 0282, referral disposition: what the referrer wants back."""
+
+MAX_ATTACHMENTS = 200
+"""Attachments of the documents that one request points at; no referral brings more."""
+
+MAX_SERVICES = 200
+"""Services that one request may choose from."""
 
 _SOURCE = "FHIR R4 4.0.1, Workflow"
 
@@ -77,15 +88,31 @@ def _all_reasons(node: Node) -> tuple[Concept, ...]:
 
 
 def _every_reason(node: Node) -> tuple[Concept, ...]:
-    found = dict.fromkeys(node.many("reasonCode", concept))
-    for pointer in node.children("reasonReference"):
-        target = pointer.body.follow(pointer)
-        meaning = meaning_of(target) if target is not None else None
-        if meaning is None and (shown := pointer.text("display")):
-            meaning = Concept(text=shown)
-        if meaning is not None:
-            found.setdefault(meaning)
-    return tuple(found)
+    own = node.many("reasonCode", concept)
+    if "reasonReference" not in node.value:
+        return own if len(own) < 2 else tuple(dict.fromkeys(own))
+    body: Body = node.body
+    told = (_told_reason(pointer) for pointer in node.children("reasonReference"))
+    found = [body.same(one_) for one_ in own] + [one_ for one_ in told if one_ is not None]
+    return tuple({id(one_): one_ for one_ in found}.values())
+
+
+def _told_reason(pointer: Node) -> Concept | None:
+    """What a reason that is pointed at says; nothing, if it is said not to be so."""
+    body: Body = pointer.body
+    target = body.follow(pointer)
+    if target is not None and (word := denial_of(target)) is not None:
+        pointer.doubt("not-so", f"the reason this points at is marked {word} and was left out")
+        return None
+    meaning = body.once("meaning", target, _shared_meaning) if target is not None else None
+    if meaning is None and (shown := pointer.text("display")):
+        return body.same(Concept(text=shown))
+    return meaning
+
+
+def _shared_meaning(node: Node) -> Concept | None:
+    meaning = meaning_of(node)
+    return node.body.same(meaning) if meaning is not None else None
 
 
 def _reasons(node: Node) -> tuple[Concept, ...]:
@@ -154,7 +181,7 @@ def _task(node: Node) -> Node | None:
 def _referrer(node: Node) -> Party | None:
     found = node.one("requester", party)
     if found is None and (task := _task(node)) is not None:
-        found = task.one("requester", party)
+        found = _requester(task)
     headers = node.body.of_type("MessageHeader")
     if headers and (found is None or found.organization is None):
         found = _with_office_of_sender(found, headers[0])
@@ -210,7 +237,8 @@ def _attachments(node: Node) -> tuple[Attachment, ...]:
     """Attachments of the documents the request points at, as far as they are in the body."""
     body: Body = node.body
     documents = (held for held in body.targets(node.children("supportingInfo")) if "content" in held.value)
-    return tuple(one_ for held in documents for one_ in attachments_of(held))
+    held = (attachments_of(one_) for one_ in documents)
+    return body.joined(held, node, "supportingInfo", most=MAX_ATTACHMENTS)
 
 
 def _action(node: Node) -> str | None:
@@ -309,6 +337,7 @@ SERVICE_REQUEST = Table(
         _reasons,
         also=("ServiceRequest.reasonReference (Condition.code, else its display)",),
         needs="reasonCode reasonReference",
+        findings=("not-so",),
     ),
     row("reason_text", "reasons given in words only", "ServiceRequest.reasonCode.text", _reason_text),
     row("question", "the clinical question: the first note", "ServiceRequest.note", _question),
@@ -329,8 +358,9 @@ SERVICE_REQUEST = Table(
         "patient",
         "the patient",
         "ServiceRequest.subject",
-        _PATIENT,
-        findings=("dangling-reference", "subject-is-lone-patient"),
+        required("subject", _PATIENT),
+        needs="",
+        findings=("missing-required", *PATIENT_DOUBTS),
     ),
     row(
         "patient_link",
@@ -384,7 +414,7 @@ SERVICE_REQUEST = Table(
         "documents that came along",
         "ServiceRequest.supportingInfo (DocumentReference)",
         _attachments,
-        findings=("broken-base64", "attachment-hash", "attachment-size"),
+        findings=("broken-base64", "attachment-hash", "attachment-size", "wrong-type", "list-too-long"),
     ),
     row("supporting", "what it points at", "ServiceRequest.supportingInfo", many("supportingInfo", link)),
     row("based_on", "the request it fulfils", "ServiceRequest.basedOn", many("basedOn", link)),
@@ -404,7 +434,7 @@ SERVICE_REQUEST = Table(
 def _task_value(node: Node) -> TaskValue:
     kind = node.one("type", concept)
     for name in node.value:
-        if not name.startswith("value"):
+        if not name.startswith("value") or len(name) < 6:
             continue
         if name == "valueReference":
             return TaskValue(type=kind, link=node.one(name, link))
@@ -416,8 +446,23 @@ def _task_value(node: Node) -> TaskValue:
             return TaskValue(type=kind, text=node.text(name))
         if name == "valueAnnotation":
             return TaskValue(type=kind, text=node.one(name, lambda note: note.text("text")))
-        return TaskValue(type=kind)
+        if name == "valueAttachment":
+            return TaskValue(type=kind, attachment=node.one(name, attachment))
+        if name == "valueIdentifier":
+            return TaskValue(type=kind, identifier=node.one(name, identifier))
+        sent, value = any_value(node)
+        return TaskValue(type=kind, value_type=sent, value=value)
     return TaskValue(type=kind)
+
+
+def is_stu3_task(task: Resource) -> bool:
+    """Whether a Task is STU3's: its requester has an agent, and an office on whose behalf."""
+    held = task.get("requester")
+    return isinstance(held, dict) and "agent" in held and "reference" not in held
+
+
+def _requester(node: Node) -> Party | None:
+    return _stu3_requester(node) if is_stu3_task(node.value) else node.one("requester", party)
 
 
 def _due(node: Node) -> Period | None:
@@ -472,10 +517,17 @@ TASK = Table(
         "the patient",
         "Task.for",
         _patient("for"),
-        findings=("dangling-reference", "subject-is-lone-patient"),
+        findings=PATIENT_DOUBTS,
     ),
     row("patient_link", "how the task names the patient", "Task.for", _patient_link("for")),
-    row("requester", "who asks", "Task.requester", one("requester", party)),
+    row(
+        "requester",
+        "who asks",
+        "Task.requester",
+        _requester,
+        also=("Task.requester.agent, .onBehalfOf (STU3)",),
+        needs="requester",
+    ),
     row("owner", "who does it", "Task.owner", one("owner", party)),
     row(
         "authored_at",
@@ -490,7 +542,13 @@ TASK = Table(
     ),
     row("due", "when it is to be done", "Task.restriction.period", _due),
     row("inputs", "what goes in", "Task.input", many("input", _task_value)),
-    row("outputs", "what came out: links, words or codes", "Task.output", many("output", _task_value)),
+    row(
+        "outputs",
+        "what came out: links, words, codes, files or any other value",
+        "Task.output",
+        many("output", _task_value),
+        findings=("broken-base64", "wrong-type"),
+    ),
     row("notes", "notes", "Task.note", many("note", annotation)),
     row("encounter", "the visit", "Task.encounter", one("encounter", link)),
     row("id", "id on the sending server", "Task.id", text("id")),
@@ -517,6 +575,17 @@ _STU3_STATUS = {
 
 _STU3_CODE = code("status", frozenset(_STU3_STATUS), protects=True, required=True)
 _PRIORITY = code("priority", bindings.PRIORITY, protects=True)
+
+
+_DSTU2_ELEMENTS = frozenset({"patient", "dateSent", "date", "fulfillmentTime", "encounter"})
+_DSTU2_STATUS = frozenset({"requested", "accepted", "rejected"})
+
+
+def is_dstu2(request: Resource) -> bool:
+    """Whether a ReferralRequest is DSTU2's: it has a patient, not a subject, and other states."""
+    if "subject" in request or "intent" in request:
+        return False
+    return not _DSTU2_ELEMENTS.isdisjoint(request) or request.get("status") in _DSTU2_STATUS
 
 
 def extension_named(node: Node, url: str) -> Node | None:
@@ -575,14 +644,19 @@ def _stu3_performers(node: Node) -> tuple[Party, ...]:
     shortlist = pointer.body.follow(pointer) if pointer is not None else None
     if shortlist is None:
         return found
-    return services_of(shortlist)
+    return services_of([shortlist], node, "extension")
 
 
-def services_of(shortlist: Node) -> tuple[Party, ...]:
-    """The services named in a List."""
-    return tuple(
-        party(item) for entry in shortlist.children("entry") if (item := entry.child("item")) is not None
-    )
+def services_of(shortlists: Iterable[Node], node: Node, step: str) -> tuple[Party, ...]:
+    """The services named in Lists, those of each read once however many requests share it."""
+    body: Body = node.body
+    held = (body.once("services", one_, _services) for one_ in shortlists)
+    return body.joined(held, node, step, most=MAX_SERVICES)
+
+
+def _services(shortlist: Node) -> tuple[Party, ...]:
+    entries = (entry for entry in shortlist.children("entry") if entry.value.get("deleted") is not True)
+    return tuple(party(item) for entry in entries if (item := entry.child("item")) is not None)
 
 
 def _stu3_wanted(node: Node) -> Period | None:
@@ -663,6 +737,7 @@ REFERRAL_REQUEST = Table(
         _reasons,
         also=("ReferralRequest.reasonReference",),
         needs="reasonCode reasonReference",
+        findings=("not-so",),
     ),
     row("reason_text", "reasons given in words only", "ReferralRequest.reasonCode.text", _reason_text),
     row(
@@ -678,8 +753,9 @@ REFERRAL_REQUEST = Table(
         "patient",
         "the patient",
         "ReferralRequest.subject",
-        _PATIENT,
-        findings=("dangling-reference", "subject-is-lone-patient"),
+        required("subject", _PATIENT),
+        needs="",
+        findings=("missing-required", *PATIENT_DOUBTS),
     ),
     row(
         "patient_link",
@@ -702,6 +778,7 @@ REFERRAL_REQUEST = Table(
         _stu3_performers,
         also=("ReferralRequest.extension (eRS-ReferralShortlist)",),
         needs="recipient extension",
+        findings=("dangling-reference", "list-too-long"),
     ),
     row("authored_at", "when it was written", "ReferralRequest.authoredOn", time("authoredOn")),
     row(
@@ -716,7 +793,7 @@ REFERRAL_REQUEST = Table(
         "documents that came along",
         "ReferralRequest.supportingInfo (DocumentReference)",
         _attachments,
-        findings=("broken-base64",),
+        findings=("broken-base64", "wrong-type", "list-too-long"),
     ),
     row("supporting", "what it points at", "ReferralRequest.supportingInfo", many("supportingInfo", link)),
     row("based_on", "the request it fulfils", "ReferralRequest.basedOn", many("basedOn", link)),

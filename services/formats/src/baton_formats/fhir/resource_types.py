@@ -46,6 +46,17 @@ STU3_ONLY = _types(
     """
 )
 
+DSTU2_ONLY = (
+    _types(
+        """
+    BodySite Conformance DeviceUseRequest DiagnosticOrder ImagingObjectSelection MedicationOrder Order
+    OrderResponse
+    """
+    )
+    - STU3_ONLY
+)
+"""Types of DSTU2 that no later release has: recognised, not read."""
+
 LATER_TYPES = _types(
     """
     ActorDefinition AdministrableProductDefinition ArtifactAssessment

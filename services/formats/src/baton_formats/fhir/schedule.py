@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice
+
 from baton_formats.facts import (
     Appointment,
     Arrival,
@@ -17,13 +19,16 @@ from baton_formats.facts import (
     Slot,
 )
 from baton_formats.fhir import bindings
-from baton_formats.fhir.body import Body, identifiers_of, logical_id
+from baton_formats.fhir.body import Body, logical_id
 from baton_formats.fhir.datatypes import coding_as_concept, concept, extensions, identifier, identifiers
-from baton_formats.fhir.people import NUMBERED, link, party, patient, subject
+from baton_formats.fhir.people import MAX_NUMBERS, NUMBERED, PATIENT_DOUBTS, link, party, patient, subject
 from baton_formats.fhir.requests import reason_of
-from baton_formats.fhir.tables import Read, Table, code, many, one, row, text, time, version
-from baton_formats.fhir.tree import Node
+from baton_formats.fhir.tables import Read, Table, code, many, one, required, row, text, time, version
+from baton_formats.fhir.tree import MAX_ITEMS, Node
 from baton_formats.times import is_backwards
+
+MAX_CLINICIANS = 100
+"""Clinicians of the calendars an appointment is booked in; no visit has more."""
 
 _SOURCE = "FHIR R4 4.0.1, Scheduling"
 _ACTIONS = {
@@ -138,8 +143,12 @@ def _clinicians_of_slots(node: Node) -> tuple[Party, ...]:
     body: Body = node.body
     openings = body.targets(node.children("slot"))
     calendars = body.targets(held for one_ in openings if (held := one_.child("schedule")) is not None)
-    actors = (who for calendar in calendars for who in calendar.many("actor", party))
-    return tuple(who for who in actors if who.practitioner is not None)
+    seen = (body.once("clinicians", calendar, _clinicians_of) for calendar in calendars)
+    return body.joined(seen, node, "slot", most=MAX_CLINICIANS)
+
+
+def _clinicians_of(calendar: Node) -> tuple[Party, ...]:
+    return tuple(who for who in calendar.many("actor", party) if who.practitioner is not None)
 
 
 def _is_clinician(who: Party) -> bool:
@@ -159,16 +168,33 @@ def _location(node: Node) -> Location | None:
 
 def referral_numbers(pointers: list[Node]) -> tuple[Identifier, ...]:
     """Numbers of the referrals pointed at: identifiers, else the logical id (type RI, HL7 table 0203)."""
-    found: dict[Identifier, None] = {}
-    for pointer in pointers:
-        body: Body = pointer.body
-        numbers = identifiers_of(body.follow(pointer))
-        own = pointer.one("identifier", identifier)
-        logical = logical_id(pointer.text("reference"))
-        if not numbers and own is None and logical is not None:
-            own = Identifier(value=logical, type="RI")
-        found.update(dict.fromkeys(numbers or ((own,) if own else ())))
-    return tuple(found)
+    held = [_numbers_at(pointer) for pointer in pointers]
+    if len(held) < 2:
+        return held[0] if held else ()
+    numbers = islice(chain.from_iterable(held), MAX_ITEMS)
+    return tuple({id(number): number for number in numbers}.values())
+
+
+def _numbers_at(pointer: Node) -> tuple[Identifier, ...]:
+    body: Body = pointer.body
+    target = body.follow(pointer)
+    numbers = body.once("numbers", target, _numbers_of) if target is not None else ()
+    if numbers:
+        return numbers
+    own = pointer.one("identifier", identifier)
+    logical = logical_id(pointer.text("reference"))
+    if own is None and logical is not None:
+        own = Identifier(value=logical, type="RI")
+    return (body.same(own),) if own else ()
+
+
+def _numbers_of(node: Node) -> tuple[Identifier, ...]:
+    """The numbers of a request, each once; more than a few tell nothing new."""
+    numbers = identifiers(node)
+    if len(numbers) > MAX_NUMBERS:
+        node.doubt("list-too-long", f"only the first {MAX_NUMBERS} numbers stand for this", "identifier")
+    body: Body = node.body
+    return tuple(dict.fromkeys(map(body.same, numbers[:MAX_NUMBERS])))
 
 
 def _request_pointers(node: Node) -> list[Node]:
@@ -285,7 +311,7 @@ APPOINTMENT = Table(
         _patient,
         also=("the only Patient of the Bundle",),
         needs="",
-        findings=("dangling-reference", "subject-is-lone-patient"),
+        findings=PATIENT_DOUBTS,
     ),
     row(
         "patient_link",
@@ -300,13 +326,15 @@ APPOINTMENT = Table(
         _clinicians,
         also=("Appointment.slot (Schedule.actor)",),
         needs="participant slot",
+        findings=("dangling-reference", "list-too-long"),
     ),
     row("location", "where", "Appointment.participant.actor (Location)", _location),
     row(
         "participants",
         "everyone who takes part",
         "Appointment.participant",
-        _participants,
+        required("participant", _participants, empty=()),
+        needs="",
         findings=("missing-required", "unknown-code"),
     ),
     row(
@@ -346,7 +374,14 @@ SLOT = Table(
     "Slot",
     Slot,
     row("identifiers", "numbers of the opening", "Slot.identifier", identifiers),
-    row("status", "free or taken", "Slot.status", code("status", bindings.SLOT_STATUS, protects=True)),
+    row(
+        "status",
+        "free or taken",
+        "Slot.status",
+        code("status", bindings.SLOT_STATUS, protects=True, required=True),
+        needs="",
+        findings=("missing-required", "unknown-code"),
+    ),
     row("start", "when it starts", "Slot.start", time("start")),
     row("end", "when it ends", "Slot.end", time("end")),
     row("services", "what can be booked", "Slot.serviceType", many("serviceType", concept)),
@@ -417,7 +452,14 @@ ENCOUNTER = Table(
         lambda node: subject(node, "subject")[1],
     ),
     row("visit", "numbers of the visit", "Encounter.identifier", identifiers),
-    row("status", "state of the visit", "Encounter.status", code("status", bindings.ENCOUNTER_STATUS)),
+    row(
+        "status",
+        "state of the visit",
+        "Encounter.status",
+        code("status", bindings.ENCOUNTER_STATUS, protects=True, required=True),
+        needs="",
+        findings=("missing-required", "unknown-code"),
+    ),
     row("visit_class", "kind of visit", "Encounter.class", one("class", coding_as_concept)),
     row("location", "where", "Encounter.location", _place),
     row(

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import orjson
@@ -24,7 +24,6 @@ _KEPT = b'"[]{}:,0123456789.eE+-'
 _DROPPED = bytes(set(range(256)) - set(_KEPT))
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
-_HIDDEN_QUOTE = re.compile(rb"\\u0022")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+', re.DOTALL)
 
 
@@ -50,12 +49,14 @@ class Parsed:
     """A JSON value with what was odd about its text.
 
     ``repeated`` are line and column of keys that stand twice in one object with the same value: odd, but they
-    say one thing. Numbers are ``int`` and ``float``; :func:`exact` gives the same value with every digit.
+    say one thing. ``modified`` says whether ``modifierExtension`` stands anywhere, however it is spelt.
+    Numbers are ``int`` and ``float``; :func:`exact` gives the same value with every digit.
     """
 
     value: Any
     byte_order_mark: bool = False
     repeated: tuple[tuple[int, int], ...] = ()
+    modified: bool = False
 
 
 def parse(body: bytes) -> Parsed:
@@ -74,11 +75,24 @@ def parse(body: bytes) -> Parsed:
         raise _refusal(body, error) from None
     again = _written_again(value, body)
     repeated = tuple(_repeated_keys(body.decode("utf-8"))) if _strings_are_missing(again, body) else ()
-    return Parsed(value, mark, repeated)
+    return Parsed(value, mark, repeated, _MODIFIER in again)
+
+
+_MODIFIER = b'"modifierExtension"'
+
+
+@dataclass(frozen=True, slots=True)
+class Digits:
+    """A number whose exponent is beyond every ``Decimal``, as it was written."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def exact(body: bytes) -> Any:
-    """The value of a text that :func:`parse` accepted, with every fraction as ``Decimal``."""
+    """The value of a text that :func:`parse` accepted, with every fraction as ``Decimal`` or ``Digits``."""
     return _EXACT.decode(_text_of(body))
 
 
@@ -86,18 +100,23 @@ def _text_of(body: bytes) -> str:
     return body.removeprefix(_BOM).decode("utf-8")
 
 
-_FULL_URL = '"fullUrl"'
-_ENTRY = re.compile(_FULL_URL + r'\s*:\s*"([^"\\]*)"\s*,\s*"resource"\s*:\s*(?=\{)')
+_ADDRESS = re.compile(r'"fullUrl"\s*:\s*"([^"\\]*\\?)"?(\s*,\s*"resource"\s*:\s*(?=\{))?')
+_ESCAPED_LETTER = re.compile(rb"\\u00[2-7]")
 
 
-def _entries(text: str) -> Iterator[re.Match[str]]:
-    """What looks like the beginning of an entry; a plain search finds the places ten times as fast."""
-    place = text.find(_FULL_URL)
-    while place >= 0:
-        entry = _ENTRY.match(text, place)
-        if entry is not None:
-            yield entry
-        place = text.find(_FULL_URL, place + 1)
+def _addresses(text: str) -> dict[str, int | None]:
+    """Every ``fullUrl`` with the place of the resource written right behind it.
+
+    None stands for a place that cannot be told: the address occurs again, or the resource does not follow.
+    Nothing at all is told where an address is spelt with escapes, and so may be another's.
+    """
+    places: dict[str, int | None] = {}
+    for address in _ADDRESS.finditer(text):
+        url, resource = address.groups()
+        if url[-1:] == "\\":
+            return {}
+        places[url] = None if resource is None or url in places else address.end()
+    return places
 
 
 class ExactNumbers:
@@ -109,7 +128,7 @@ class ExactNumbers:
 
     _text: str | None = None
     _whole: Any = None
-    _offsets: dict[str, int | None]
+    _places: dict[str, int | None]
     _read: dict[str, Any]
 
     def __init__(self, body: bytes) -> None:
@@ -122,27 +141,33 @@ class ExactNumbers:
         return self._whole
 
     def resource(self, full_url: str, like: Mapping[str, Any]) -> Any:
-        """The resource of the entry with this ``fullUrl``, if it is surely ``like``; else None."""
+        """The resource of the entry with this ``fullUrl``, which is ``like`` this; None if it is not sure."""
         if self._text is None:
-            self._text, self._offsets, self._read = _text_of(self._body), {}, {}
-            for entry in _entries(self._text):
-                known = entry.group(1) in self._offsets
-                self._offsets[entry.group(1)] = None if known else entry.end()
-        offset = self._offsets.get(full_url)
-        if offset is None:
+            self._text, self._read = _text_of(self._body), {}
+            hidden = _may_hide(self._body, b"u00") and _ESCAPED_LETTER.search(self._body)
+            self._places = {} if hidden else _addresses(self._text)
+        place = self._places.get(full_url)
+        if place is None:
             return None
         if full_url not in self._read:
-            self._read[full_url] = _EXACT.raw_decode(self._text, offset)[0]
-        found = self._read[full_url]
-        same = all(found.get(name) == like.get(name) for name in ("resourceType", "id"))
-        return found if same else None
+            found = _EXACT.raw_decode(self._text, place)[0]
+            alike = all(found.get(name) == like.get(name) for name in ("resourceType", "id"))
+            self._read[full_url] = found if alike else None
+        return self._read[full_url]
 
 
 def _exact_whole(text: str) -> int | Decimal:
-    return int(text) if len(text) < 40 else Decimal(text)
+    return int(text) if len(text) < 19 else Decimal(text)
 
 
-_EXACT = json.JSONDecoder(parse_float=Decimal, parse_int=_exact_whole)
+def _exact_fraction(text: str) -> Decimal | Digits:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent of twenty digits
+        return Digits(text)
+
+
+_EXACT = json.JSONDecoder(parse_float=_exact_fraction, parse_int=_exact_whole)
 
 
 def _refusal(body: bytes, error: orjson.JSONDecodeError) -> NotJson:
@@ -176,7 +201,7 @@ def _strings_are_missing(again: bytes, body: bytes) -> bool:
     """
     if again == body or (len(body) < _SMALL and again == body.rstrip()):
         return False
-    if _may_hide_quotes(body):
+    if _may_hide(body, b"u0022"):
         return _outside_strings(again).count(b":") != _outside_strings(body).count(b":")
     return again.count(b'"') != body.count(b'"')
 
@@ -185,13 +210,14 @@ _RARE = 1024
 """Bytes for each backslash from which on going from one to the next is quicker than a search."""
 
 
-def _may_hide_quotes(body: bytes) -> bool:
+def _may_hide(body: bytes, escape: bytes) -> bool:
+    """Whether this escape stands behind any backslash."""
     place = body.find(b"\\")
     for _ in range(len(body) // _RARE):
-        if place < 0 or body.startswith(b"u0022", place + 1):
+        if place < 0 or body.startswith(escape, place + 1):
             break
         place = body.find(b"\\", place + 1)
-    return place >= 0 and _HIDDEN_QUOTE.search(body, place) is not None
+    return place >= 0 and body.find(b"\\" + escape, place) >= 0
 
 
 def _outside_strings(body: bytes) -> bytes:

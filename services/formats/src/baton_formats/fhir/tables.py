@@ -146,7 +146,7 @@ def code(name: str, allowed: frozenset[str], *, protects: bool = False, required
     def read(node: Node) -> str | None:
         value = node.text(name)
         if value is None:
-            if required and f"_{name}" not in node.value:
+            if required and (protects or not _is_explained(node, name)):
                 node.doubt("missing-required", f"{name} is required here", name, refusing=protects)
             return None
         if value in allowed:
@@ -158,6 +158,27 @@ def code(name: str, allowed: frozenset[str], *, protects: bool = False, required
         return None
 
     return Element(name, read, "type({v}) is not str or {v} not in {x}", None, {"{x}": allowed})
+
+
+def _is_explained(node: Node, name: str) -> bool:
+    """Whether the sender says why an element is absent, or something else in its place."""
+    beside = node.value.get(f"_{name}")
+    return isinstance(beside, dict) and bool(beside.get("extension"))
+
+
+def required(name: str, read: Read, *, empty: object = None) -> Read:
+    """The same reader for an element that R4 requires and a door must refuse to do without.
+
+    ``empty`` is what the field of the fact says where it is absent.
+    """
+
+    def read_required(node: Node) -> Any:
+        if not node.value.get(name):
+            node.doubt("missing-required", f"{name} is required here", name, refusing=True)
+            return empty
+        return read(node)
+
+    return read_required
 
 
 def _squashed(code_: str) -> str:
@@ -173,6 +194,7 @@ __all__ = [
     "flag",
     "many",
     "one",
+    "required",
     "row",
     "text",
     "texts",

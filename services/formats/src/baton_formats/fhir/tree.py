@@ -56,8 +56,8 @@ class Doubts:
 
     def add(self, code: str, path: Path, detail: str, *, refusing: bool = False) -> None:
         """Note a doubt at a place; the second time it is the same doubt."""
-        if len(self._findings) >= self.LIMIT and not refusing:
-            return
+        if len(self._findings) >= (2 * self.LIMIT if refusing else self.LIMIT):
+            return  # those that refuse have room of their own: no crowd of others keeps them out
         where = render_path(path)
         self._findings.setdefault((code, where), Finding(code, where, detail, refusing))
 

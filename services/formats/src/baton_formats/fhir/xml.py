@@ -69,7 +69,8 @@ def from_xml(body: bytes) -> Resource:
 
 
 def _parsed(body: bytes) -> etree._Element:
-    if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
+    plain = body.replace(b"\x00", b"") if b"\x00" in body[:4] else body  # UTF-16 says it in two bytes each
+    if b"<!DOCTYPE" in plain or b"<!ENTITY" in plain:
         raise NotFhirXml("document-type", "a document type or entities are not accepted")
     parser = etree.XMLParser(
         resolve_entities=False,
@@ -94,9 +95,10 @@ def _parsed(body: bytes) -> etree._Element:
 
 
 def _resource(element: etree._Element, depth: int) -> Resource:
-    value: Resource = {"resourceType": _local(element)}
-    value.update(_members(element, depth))
-    return value
+    members = _members(element, depth)
+    if "resourceType" in members:  # FHIR has no such element: it must not say what the resource is
+        members["(resourceType)"] = members.pop("resourceType")
+    return {"resourceType": _local(element), **members}
 
 
 def _members(element: etree._Element, depth: int) -> Resource:
