@@ -144,13 +144,7 @@ _BESIDE: dict[type, dict[str, Any]] = {
 """What a fact needs besides the one field, to be that fact when it is read."""
 _IN_BODY = {
     "referral.notes": "the first note is the question",
-    "referral.authorizations": "ServiceRequest.insurance",
-    "referral.effective_at": "ServiceRequest.extension",
-    "referral.expires_at": "ServiceRequest.extension",
-    "referral.status_reason": "ServiceRequest.extension",
-    "appointment.referrer": "Appointment.participant of type REF",
     "document.set_id": "DocumentReference.identifier",
-    "document.event": "DocumentReference.context.event",
     "document.sections": "a plain attachment",
     "document.text": "a plain attachment",
     "practitioner.roles": "PractitionerRole.code",

@@ -219,7 +219,16 @@ def _names_a_request(pointer: Node) -> bool:
 
 
 def _related(node: Node) -> tuple[Link, ...]:
-    return tuple(link(pointer) for pointer in _context("related")(node))
+    found = (link(pointer) for pointer in _context("related")(node))
+    return tuple(one_ for one_ in found if one_.kind != "Observation")
+
+
+def _related_results(node: Node) -> tuple[Observation, ...]:
+    return _joined_lines(node, _context("related")(node), "context.related")
+
+
+def _documented(node: Node) -> tuple[Concept, ...]:
+    return tuple(concept(held) for held in _context("event")(node))
 
 
 def _visit_period(node: Node) -> Period | None:
@@ -313,6 +322,14 @@ DOCUMENT_REFERENCE = Table(
         needs="context",
     ),
     row("based_on", "what it belongs to", "DocumentReference.context.related", _related, needs="context"),
+    row("event", "what it documents", "DocumentReference.context.event", _documented, needs="context"),
+    row(
+        "observations",
+        "results it points at",
+        "DocumentReference.context.related (Observation)",
+        _related_results,
+        needs="context",
+    ),
     row("visit", "numbers of the visit", "DocumentReference.context.encounter", _visits, needs="context"),
     row(
         "visit_period",
@@ -665,6 +682,13 @@ DIAGNOSTIC_REPORT = Table(
         lambda node: referral_numbers(node.children("basedOn")),
     ),
     row("based_on", "the request it answers", "DiagnosticReport.basedOn", many("basedOn", link)),
+    row(
+        "visit",
+        "numbers of the visit",
+        "DiagnosticReport.encounter",
+        _visit_of_composition,
+        needs="encounter",
+    ),
     row(
         "observations",
         "its results",

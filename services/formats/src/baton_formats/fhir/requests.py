@@ -39,6 +39,9 @@ from baton_formats.fhir.people import PATIENT_DOUBTS, coverage_at, link, party, 
 from baton_formats.fhir.tables import Read, Table, code, many, one, required, row, text, time, version
 from baton_formats.fhir.tree import Node, Resource
 
+STATUS_REASON = "http://hl7.org/fhir/StructureDefinition/request-statusReason"
+VALIDITY = "urn:x-referral-loop:validity"
+"""From when to when a referral may be used, as our writer says it; R4 has no element for it."""
 DISPOSITION_SYSTEMS = ("http://terminology.hl7.org/CodeSystem/v2-0282", "urn:oid:2.16.840.1.113883.12.282")
 DISPOSITIONS = {
     "AM": "assume_management",
@@ -226,11 +229,34 @@ def _coverage(node: Node) -> tuple[Coverage, ...]:
     return tuple(policy for policy in found if policy is not None)
 
 
+def _authorizations(node: Node) -> tuple[Identifier, ...]:
+    """Numbers of what the payer granted: pointers at a ClaimResponse."""
+    granted = (one_ for one_ in node.children("insurance") if link(one_).kind == "ClaimResponse")
+    return tuple(number for one_ in granted if (number := one_.one("identifier", identifier)) is not None)
+
+
+def _validity(node: Node) -> Period | None:
+    held = extension_named(node, VALIDITY) if "extension" in node.value else None
+    return held.one("valuePeriod", period) if held is not None else None
+
+
+def _effective(node: Node) -> object:
+    span = _validity(node)
+    return span.start if span is not None else None
+
+
 def _expires(node: Node) -> object:
-    task = _task(node)
+    span, task = _validity(node), _task(node)
+    if span is not None and span.end is not None:
+        return span.end
     restriction = task.child("restriction") if task is not None else None
     limit = restriction.one("period", period) if restriction is not None else None
     return limit.end if limit is not None else None
+
+
+def _status_reason(node: Node) -> Concept | None:
+    held = extension_named(node, STATUS_REASON)
+    return held.one("valueCodeableConcept", concept) if held is not None else None
 
 
 def _attachments(node: Node) -> tuple[Attachment, ...]:
@@ -394,7 +420,27 @@ SERVICE_REQUEST = Table(
         time("authoredOn"),
         findings=("unreadable-time",),
     ),
-    row("expires_at", "until when it is valid", "Task.restriction.period.end", _expires, needs=""),
+    row(
+        "authorizations",
+        "what the payer granted, by number",
+        "ServiceRequest.insurance (ClaimResponse)",
+        _authorizations,
+    ),
+    row(
+        "status_reason",
+        "why it is in this state",
+        "ServiceRequest.extension (request-statusReason)",
+        _status_reason,
+    ),
+    row("effective_at", "from when it is valid", "ServiceRequest.extension (validity)", _effective),
+    row(
+        "expires_at",
+        "until when it is valid",
+        "ServiceRequest.extension (validity)",
+        _expires,
+        also=("Task.restriction.period.end",),
+        needs="",
+    ),
     row(
         "wanted",
         "when it should happen",

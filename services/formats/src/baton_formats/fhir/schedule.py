@@ -132,8 +132,16 @@ def _all_participants(node: Node) -> tuple[Participant, ...]:
     return node.many("participant", _participant)
 
 
+def _refers(held: Participant) -> bool:
+    return held.role is not None and held.role.code == "REF"
+
+
+def _referrer(node: Node) -> Party | None:
+    return next((held.party for held in _participants(node) if _refers(held)), None)
+
+
 def _clinicians(node: Node) -> tuple[Party, ...]:
-    parties = (held.party for held in _participants(node) if held.patient is None)
+    parties = (held.party for held in _participants(node) if held.patient is None and not _refers(held))
     found = tuple(who for who in parties if who is not None and _is_clinician(who))
     return found or _clinicians_of_slots(node)
 
@@ -327,6 +335,13 @@ APPOINTMENT = Table(
         also=("Appointment.slot (Schedule.actor)",),
         needs="participant slot",
         findings=("dangling-reference", "list-too-long"),
+    ),
+    row("referrer", "who referred", "Appointment.participant (type REF)", _referrer, needs="participant"),
+    row(
+        "priority",
+        "how urgent, from 0 to 9",
+        "Appointment.priority",
+        lambda node: str(number) if (number := node.whole("priority")) is not None else None,
     ),
     row("location", "where", "Appointment.participant.actor (Location)", _location),
     row(

@@ -7,6 +7,7 @@ from typing import Any
 from lxml import etree
 
 from baton_formats.fhir.tree import Resource
+from baton_formats.parsing import apart
 
 _FHIR = "{http://hl7.org/fhir}"
 _XHTML_DIV = "{http://www.w3.org/1999/xhtml}div"
@@ -62,6 +63,10 @@ class NotFhirXml(ValueError):
 def from_xml(body: bytes) -> Resource:
     """The resource of a FHIR XML document as JSON would give it, but all primitives are texts and single
     elements may stand bare. Raises :class:`NotFhirXml`."""
+    return apart(lambda: _from_xml(body))
+
+
+def _from_xml(body: bytes) -> Resource:
     root = _parsed(body)
     if not isinstance(root.tag, str) or not root.tag.startswith(_FHIR):
         raise NotFhirXml("not-fhir", "the root element is not of the FHIR namespace")
