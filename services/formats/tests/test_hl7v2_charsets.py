@@ -3,9 +3,10 @@
 import pytest
 
 from baton_formats.facts import Patient
-from baton_formats.findings import Message
+from baton_formats.findings import Format, Message
 from baton_formats.hl7v2 import read
 from baton_formats.hl7v2.charset import decode
+from baton_formats.sniff import sniff
 
 JAPANESE = "山田"
 TEXT = (
@@ -99,6 +100,20 @@ def test_a_separator_inside_a_two_byte_character_separates_nothing(name: str, co
     assert family(sent(name, codec, claim)) == name
 
 
+def test_a_japanese_sender_does_not_hide_its_claim() -> None:
+    facility = "奥病院"
+    assert b"|" in facility.encode("iso2022_jp")
+    raw = (
+        (TEXT % ("~ISO IR87", "@")).encode("ascii").replace(b"CLINIC|", facility.encode("iso2022_jp") + b"|")
+    )
+    message = only(raw.replace(b"@", JAPANESE.encode("iso2022_jp")))
+    assert family(message) == JAPANESE
+    assert message.envelope is not None
+    assert message.envelope.sender is not None
+    assert message.envelope.sender.facility is not None
+    assert message.envelope.sender.facility.value == facility
+
+
 def test_escape_sequences_nobody_declared_are_left_and_noted() -> None:
     message = sent(JAPANESE, "iso2022_jp", "")
     assert codes(message) == ["charset-undeclared"]
@@ -139,6 +154,12 @@ def test_wide_bodies_are_read_and_recorded_as_what_they_are(
     assert charset(message) == used
     assert codes(message) == []
     assert next(finding.code for finding in result.findings) == codec[:6]
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("before", ["", "\n", "BHS|^~\\&\r"])
+def test_a_wide_body_is_known_for_what_it_is(codec: str, before: str) -> None:
+    assert sniff((before + TEXT % ("", "Ångström")).encode(codec)) is Format.HL7V2
 
 
 def test_a_wide_body_under_a_narrow_claim_is_a_mismatch() -> None:

@@ -91,6 +91,16 @@ def test_deleted_resources_of_a_live_group_give_no_time_service_person_or_place(
     assert "times-disagree" not in codes(message)
 
 
+def test_a_resource_added_to_a_deleted_group_is_kept_with_a_finding() -> None:
+    message = only(
+        "SIU^S14", SCH, PID, "RGS|1|D", "AIP|1|D|7^Gone^Guy", "AIP|2|A|8^Sample^Eva", "AIP|3||9^Muster^Max"
+    )
+    fact = one(message)
+    assert [p.practitioner.names[0].family for p in fact.clinicians if p.practitioner] == ["Sample"]
+    assert places(message, "resource-in-deleted-group") == ["AIP[2]-2"]
+    assert "resources-all-deleted" not in codes(message)
+
+
 def test_a_deleted_resource_without_any_group_is_not_live_either() -> None:
     fact = one(only("SIU^S14", SCH, PID, "AIP|1|D|7^Muster^Max", "AIS|1|U|X|202601021400"))
     assert fact.clinicians == ()

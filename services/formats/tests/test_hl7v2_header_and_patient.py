@@ -77,6 +77,7 @@ def test_no_version_is_a_reason_to_refuse(version: str) -> None:
         ("20260102030405.1234-0530", "2026-01-02T03:04:05.1234-05:30", None),
         ("202601020304+0215", "2026-01-02T03:04+02:15", None),
         ("2026", "2026", None),
+        ("20260102030405+1500", "2026-01-02T03:04:05+15:00", None),
         ("20260102030405678", "2026-01-02T03:04:05.678", "time-not-hl7"),
         ("2026010203040500", "2026-01-02T03:04:05.00", "time-not-hl7"),
         ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z", "time-not-hl7"),
@@ -148,6 +149,38 @@ def test_placeholders_and_masked_numbers_are_never_identities(value: str, code: 
     message = only(MSH, f"PID|1||42^^^CLINIC||T||||||||||||||{value}")
     assert where(message, code) == ["PID-19"]
     assert len(patient(f"PID|1||42^^^CLINIC||T||||||||||||||{value}").identifiers) == 1
+
+
+@pytest.mark.parametrize("value", ["111111111", "999999999"])
+def test_a_repeated_digit_is_a_number_where_an_office_issued_it(value: str) -> None:
+    pid = f"PID|1||{value}^^^CLINIC^MR||T"
+    assert [number.value for number in patient(pid).identifiers] == [value]
+    assert where(only(MSH, pid), "identifier-suspicious") == ["PID-3"]
+
+
+@pytest.mark.parametrize(
+    "cx",
+    [
+        "111111111",
+        "111111111^^^CLINIC^SS",
+        "111111111^^^SSA",
+        "111-11-1111^^^CLINIC^MR",
+        "000000000^^^CLINIC",
+    ],
+)
+def test_a_repeated_digit_is_a_placeholder_where_nobody_or_social_security_issued_it(cx: str) -> None:
+    pid = f"PID|1||{cx}||T^X"
+    assert patient(pid).identifiers == ()
+    assert where(only(MSH, pid), "identifier-placeholder") == ["PID-3"]
+
+
+def test_an_offset_that_a_date_cannot_keep_is_a_finding() -> None:
+    pid = "PID|1||1^^^C||T||19700101-0500"
+    found = patient(pid).birth_date
+    assert found is not None
+    assert found.iso == "1970-01-01"
+    assert where(only(MSH, pid), "offset-dropped") == ["PID-7"]
+    assert where(only(MSH.replace("20260102030405+0100", "20260102+01"), PID), "offset-dropped") == ["MSH-7"]
 
 
 def test_names_keep_parts_use_and_the_partners_surname() -> None:

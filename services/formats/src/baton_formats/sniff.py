@@ -8,11 +8,14 @@ from typing import Any, Final
 from baton_formats import ccda, fhir, hl7v2, xdm
 from baton_formats.fhir.strict_json import NotJson, parse
 from baton_formats.findings import Finding, Format, Message, ReadResult, refused
+from baton_formats.hl7v2.charset import wide_codec
 from baton_formats.xml_root import readable, root_of
 
 _HEAD: Final = 64 * 1024
 _ZIP: Final = b"PK\x03\x04"
 _SEGMENT: Final = re.compile(rb"(?:^|[\r\n\x0b])[ \t]*(?:MSH|FHS|BHS|[A-Z][A-Z0-9]{2}\|)")
+# Told by the first letters of a message, since no byte order mark stands before them.
+_BARE: Final = (("utf-16-le", 0), ("utf-16-be", 0), ("utf-32-le", 0), ("utf-32-be", 0))
 _FHIR: Final = "http://hl7.org/fhir"
 _V3: Final = "urn:hl7-org:v3"
 _V2_IN_XML: Final = "urn:hl7-org:v2xml"
@@ -25,6 +28,8 @@ def sniff(body: bytes) -> Format:
     """
     if body.startswith(_ZIP):
         return Format.XDM
+    if wide_codec(body) in _BARE:
+        return Format.HL7V2
     head = readable(body).encode("utf-8", "replace") if _is_wide(body) else body[:_HEAD]
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if start[:1] in (b"{", b"[") and not start.startswith((b"[SOM]", b"[EOM]")):

@@ -465,6 +465,7 @@ APPOINTMENT = MessageMapping(
                 "appointment-missing",
                 "several-appointments",
                 "resource-deleted",
+                "resource-in-deleted-group",
                 "resources-all-deleted",
                 "value-deleted",
             ),
@@ -608,25 +609,33 @@ def _live(view: View) -> View:
 
 
 def _deleted(view: View) -> tuple[list[Segment], set[int]]:
-    """The groups and resources marked deleted, and the positions of all that goes with them."""
+    """The groups and resources marked deleted, and the positions of all that goes with them.
+
+    A resource that is added or updated inside a deleted group contradicts it, and is kept with a finding.
+    """
     marked: list[Segment] = []
     gone: set[int] = set()
-    inside = False
+    group: Segment | None = None
     for segment in view.segments:
+        action = _action_code(view, segment) if segment.id in _RESOURCE_NAMES or segment.id == "RGS" else None
         if segment.id == "RGS":
-            inside = _is_deleted(view, segment)
-        elif segment.id not in _RESOURCE_NAMES:
-            continue
-        if inside or _is_deleted(view, segment):
+            group = segment if action == "D" else None
+        if action == "D" and (group is None or segment is group):
+            marked.append(segment)
+        if group is not None and action in ("A", "U"):
+            gone.discard(group.position)
+            view.note("resource-in-deleted-group", segment.place(2), _CONTRADICTION)
+        elif action == "D" or (group is not None and action is not None):
             gone.add(segment.position)
-            if segment.id == "RGS" or not inside:
-                marked.append(segment)
     return marked, gone
 
 
-def _is_deleted(view: View, segment: Segment) -> bool:
+_CONTRADICTION = "a resource is added or updated in a group that is marked deleted; it was kept"
+
+
+def _action_code(view: View, segment: Segment) -> str:
     action = next(view.cells_of(segment, 2), None)
-    return action is not None and (action.text(1) or "").upper() == "D"
+    return ((action.text(1) if action else None) or "").upper()
 
 
 def _runs(groups: list[View]) -> list[list[Segment]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from baton_formats.declaration import FieldMapping, MessageMapping
 from baton_formats.findings import Finding, Format
-from baton_formats.hl7v2.charset import decode, wide_codec
+from baton_formats.hl7v2.charset import decode, wide_codec, without_switched
 from baton_formats.hl7v2.segments import ENVELOPE, MAX_FIELDS, Segment, split_segments
 from baton_formats.hl7v2.syntax import Separators, Syntax, read_separators
 
@@ -271,7 +271,7 @@ def _read_message(raw: bytes, came_as: str | None = None) -> RawMessage:
 def _claims(head: bytes) -> tuple[str, ...]:
     """MSH-18 before anything is decoded: charset names are ASCII."""
     mark = head[3:4]
-    fields = head.split(mark, 18) if mark else []
+    fields = without_switched(head).split(mark, 18) if mark else []
     if len(fields) < 18 or not fields[17]:
         return ()
     repetition = fields[1][1:2] or b"~"

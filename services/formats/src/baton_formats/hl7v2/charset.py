@@ -48,6 +48,7 @@ _UNREADABLE = frozenset(("CNS 11643-1992",))
 _SWITCHED = frozenset((*_JAPANESE, "iso2022_kr"))
 _ESCAPE = b"\x1b"
 _TO_ROMAN, _TO_ASCII = b"\x1b(J", b"\x1b(B"
+_SWITCHED_RUN = re.compile(rb"\x1b\$[^\x1b]*")
 _DESIGNATION = re.compile(rb"\x1b[$(]")
 # What a system says when nobody thought about it: valid UTF-8 beats these whatever it makes.
 _DEFAULTS = frozenset(("ascii", "iso8859-1", "cp1252"))
@@ -212,6 +213,11 @@ def _unknown(claim: str) -> Finding:
     if _name(claim) in _UNREADABLE:
         return _finding("charset-unknown", "the claimed character set cannot be read here; others were tried")
     return _finding("charset-unknown", "the claimed character set is not in HL7 table 0211")
+
+
+def without_switched(head: bytes) -> bytes:
+    """A header without what stands in a set of two bytes, whose bytes look like separators."""
+    return _SWITCHED_RUN.sub(b"", head) if _ESCAPE in head else head
 
 
 def wide_codec(body: bytes) -> tuple[str, int] | None:
