@@ -258,14 +258,14 @@ def _in_utf8(content: bytes, charset: str) -> bytes:
 
 
 _CONTROLS: Final = bytes(byte for byte in (*range(32), 0x7F) if byte not in b"\t\n\r")
+_CONTROL: Final = re.compile(b"[" + re.escape(_CONTROLS) + b"]")
 _UNSAFE_UTF8: Final = re.compile(rb"\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]")
 
 
 def _safe_utf8(text: bytes) -> bytes:
     """What `narrative.safe` leaves of a text, and no control that XML would not have let through."""
-    kept = text.translate(None, _CONTROLS)
-    if len(kept) == len(text):
-        kept = text  # the same bytes are held once
+    # Most texts are clean, and then the same bytes are held once.
+    kept = text.translate(None, _CONTROLS) if _CONTROL.search(text) else text
     return kept if kept.isascii() or not _UNSAFE_UTF8.search(kept) else _without_unsafe(kept)
 
 

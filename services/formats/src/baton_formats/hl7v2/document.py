@@ -62,6 +62,7 @@ _RESULT_STATES |= {
 _VERIFIED = frozenset(("F", "C", "U"))
 # Which OBX-11 counts where they differ: the least final one.
 _PENDING = ("P", "I", "R", "S")
+_MOST_ENCLOSED = 100
 _LEAST = (*_PENDING, "C", "F", "W", "D", "X")
 
 
@@ -424,7 +425,10 @@ def read_document(view: View) -> tuple[Document, ...]:
 
 def read_enclosed_documents(view: View) -> tuple[Document, ...]:
     """Documents of TXA segments in messages that are about something else (ADT, ORU, orders)."""
-    return tuple(Document(**build(DOCUMENT.fields, _around(view, txa))) for txa in view.all("TXA")[:100])
+    headers = view.all("TXA")
+    if len(headers) > _MOST_ENCLOSED:
+        view.note("too-many-groups", "TXA", f"only the first {_MOST_ENCLOSED} documents were read")
+    return tuple(Document(**build(DOCUMENT.fields, _around(view, txa))) for txa in headers[:_MOST_ENCLOSED])
 
 
 def _around(view: View, txa: Segment) -> View:
