@@ -23,13 +23,14 @@ _USUAL_PROFILES = usual(lambda profiles: profiles, texts("profile"))
 def envelope(body: Body, *, fhir_version: str) -> Envelope:
     """What the body says about itself. A Bundle id is no key: partners reuse it."""
     root = body.root
+    value = root.value
     headers = body.of_type("MessageHeader")
-    profiles = one_usual(root.value["meta"], _USUAL_PROFILES) if "meta" in root.value else ()
+    profiles = one_usual(value["meta"], _USUAL_PROFILES) if "meta" in value else ()
     meta = root.child("meta") if profiles is None else None
-    sent = root.time("timestamp") if root.value.get("resourceType") == "Bundle" else None
+    sent = root.time("timestamp") if "timestamp" in value and value.get("resourceType") == "Bundle" else None
     if not headers:
         return _ENVELOPE(
-            control_id=root.text("id") if isinstance(root.value.get("id"), str) else None,
+            control_id=root.text("id") if "id" in value and type(value["id"]) is str else None,
             version=fhir_version,
             profile=body.profile.name,
             profiles=profiles or (meta.texts("profile") if meta is not None else ()),

@@ -266,9 +266,8 @@ PROFILES: tuple[Profile, ...] = (BSER, ERS, BARS, SDOHCC, COW, CA_EREC, PLAIN)
 _MARKS = tuple((mark, profile) for profile in PROFILES for mark in profile.marks)
 
 
-def profile_for(marks: list[str]) -> Profile:
-    """The first profile that one of these texts gives away, else plain FHIR."""
-    text = "\n".join(marks)
+def profile_for(text: str) -> Profile:
+    """The first profile that something in this text gives away, else plain FHIR."""
     for mark, profile in _MARKS:
         if mark in text:
             return profile

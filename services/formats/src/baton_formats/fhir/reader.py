@@ -176,8 +176,8 @@ _LOOKED_AT = 40
 """Resources whose profiles and numbers are looked at to know the partner."""
 
 
-def _signs(body: Body) -> list[str]:
-    """The profiles, events and namespaces that the first resources name."""
+def _signs(body: Body) -> str:
+    """The profiles, events and namespaces that the first resources name, a line each."""
     signs: list[Any] = []
     for node in body.nodes[:_LOOKED_AT]:
         value = node.value
@@ -189,12 +189,12 @@ def _signs(body: Body) -> list[str]:
             for number in numbers:
                 if type(number) is dict:
                     signs.append(number.get("system"))
-    return [sign for sign in signs if sign and type(sign) is str] if signs else signs
+    return "\n".join([sign for sign in signs if sign and type(sign) is str]) if signs else ""
 
 
-def _version(body: Body, signs: list[str]) -> str:
+def _version(body: Body, signs: str) -> str:
     """Which release the body is written in, by what only one release has."""
-    found = "3.0" if signs and any("/STU3/" in sign for sign in signs) else "4.0"
+    found = "3.0" if signs and "/STU3/" in signs else "4.0"
     for node in body.nodes:
         if node.value["resourceType"] in _TELLING:
             told = _told_version(node)

@@ -172,7 +172,7 @@ class Directory:
         if held is not None and len(held) == 1:
             return held[0]
         loose = held is None and reference not in self.named and reference.count("/") < 2
-        if loose and self.server(pointer.resource) is None:
+        if loose and (not self._addresses or self.server(pointer.resource) is None):
             return None  # neither an address nor a version, and nothing here has this name
         return self._search(reference, held, pointer)
 

@@ -7,11 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
-
-from baton_formats.values import built_at_once
 
 MAX_DEPTH = 250
 """Levels of arrays and objects. Real Bundles stay below 20; what is deeper is made to hurt."""
@@ -43,9 +41,7 @@ class NotJson(ValueError):
         self.column = column
 
 
-@built_at_once
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """A JSON value with what was odd about its text.
 
     ``repeated`` are line and column of keys that stand twice in one object with the same value: odd, but they
