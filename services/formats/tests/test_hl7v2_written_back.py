@@ -22,7 +22,9 @@ from baton_formats.facts import (
     PatientChange,
     Practitioner,
     Referral,
+    Section,
     Signature,
+    Text,
 )
 from baton_formats.findings import Envelope
 from baton_formats.hl7v2 import read, write
@@ -329,3 +331,14 @@ def test_what_all_orders_share_is_read_once() -> None:
     result = read(body)
     assert time.process_time() - started < 2.5
     assert len(result.facts) == 200
+
+
+def test_sections_of_a_document_become_lines_of_its_text() -> None:
+    inner = Section(title="Medication", text=Text.of("Drug A\t5 mg"))
+    document = Document(
+        text=Text.of("Dear colleague"),
+        sections=(Section(title="Findings", text=Text.of("all well"), sections=(inner, Section())),),
+    )
+    (message,) = read(write.document(document, envelope=Envelope())).messages
+    (found,) = [fact for fact in message.facts if isinstance(fact, Document)]
+    assert str(found.text) == "Dear colleague\n\nFindings\nall well\n\nMedication\nDrug A\t5 mg"

@@ -9,7 +9,7 @@ v2.7 carry four encoding characters. What is written reads back as the same fact
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from enum import StrEnum
 
@@ -518,7 +518,7 @@ def document(fact: Document, *, envelope: Envelope) -> bytes:
     if event not in WITHOUT_CONTENT:
         state = "P" if fact.status == "interim" else "F"
         writer.content(
-            text=str(fact.text or ""),
+            text="\n\n".join(_told(fact)),
             attachments=fact.attachments,
             observations=fact.observations,
             code=fact.type,
@@ -526,6 +526,19 @@ def document(fact: Document, *, envelope: Envelope) -> bytes:
         )
     writer.header(envelope, code="MDM", event=event, structure=structure_of("MDM", event))
     return writer.render()
+
+
+def _told(fact: Document) -> Iterator[str]:
+    """The text of the document, then its sections with their titles, one after the other: OBX has no tree."""
+    if fact.text:
+        yield str(fact.text)
+    waiting = list(reversed(fact.sections))
+    while waiting:
+        section = waiting.pop()
+        said = "\n".join(str(part) for part in (section.title, section.text) if part)
+        if said:
+            yield said
+        waiting.extend(reversed(section.sections))
 
 
 def _document_event(fact: Document, envelope: Envelope) -> str:
@@ -548,7 +561,7 @@ def _txa(writer: MessageWriter, fact: Document) -> None:
         {
             1: "1",
             2: encode.cwe(fact.type),
-            3: "AP" if fact.attachments and not fact.text else "TX",
+            3: "AP" if fact.attachments and not (fact.text or fact.sections) else "TX",
             4: encode.time(fact.written_at),
             9: encode.repeated((party.practitioner for party in fact.authors), encode.xcn),
             12: encode.repeated(fact.identifiers, encode.ei),
