@@ -1,6 +1,7 @@
 """What several test files share: the folder of published samples, and an own C-CDA document."""
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,15 @@ _PARTS = {
         "</structuredBody>"
     ),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def settled_memory() -> Iterator[None]:
+    """What earlier tests left is not searched for garbage while these measure their time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

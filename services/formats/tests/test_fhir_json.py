@@ -247,10 +247,12 @@ def test_ten_times_the_size_costs_about_ten_times_the_time() -> None:
         return json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}).encode()
 
     small, large = bundle(300), bundle(3_000)
-    fhir.read(small)
-    once = min(elapsed(lambda: fhir.read(small)) for _ in range(5))
-    tenfold = min(elapsed(lambda: fhir.read(large)) for _ in range(3))
-    assert tenfold < once * 30
+
+    def growth() -> float:
+        once = min(elapsed(lambda: fhir.read(small)) for _ in range(5))
+        return min(elapsed(lambda: fhir.read(large)) for _ in range(3)) / once
+
+    assert any(growth() < 30 for _ in range(5))  # a busy machine spoils some attempts, a square all of them
 
 
 def test_all_resources_under_one_name_do_not_cost_the_square(  # equal ids are compared with each other

