@@ -215,3 +215,13 @@ def test_a_file_without_a_batch_header_holds_one_batch() -> None:
     assert {one.code for one in read(b"FHS|^~\\&\r" + message("ADT^A08", ADA) + b"FTS|2\r").findings} == {
         "file-count-mismatch"
     }
+
+
+def test_documents_before_several_patients_belong_to_none_of_them() -> None:
+    for kind in ("ORU^R01", "ADT^A04"):
+        found = only(read(message(kind, "TXA|1|CN", line("early"), ADA, "PV1|1|O", BEA, "PV1|1|O")))
+        assert (None, "early") in told(found)
+    for headers in (["TXA|1|CN", "TXA|2|CN"], ["TXA|1|CN"]):
+        found = only(read(message("MDM^T02", *headers, ADA, line("for Ada"), BEA, line("for Bea"))))
+        refusing = any(one.code == "several-documents" and one.refusing for one in found.findings)
+        assert refusing == (len(headers) == 2)

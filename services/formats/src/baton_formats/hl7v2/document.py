@@ -420,12 +420,15 @@ def read_document(view: View) -> tuple[Document, ...]:
     groups = document_groups(view)
     if len(groups) > 1:
         view.note("several-documents", "TXA[2]", "the message holds several documents; each was read apart")
+    elif len(view.all("TXA")) > 1:
+        detail = "several documents stand before several patients; nobody can tell whose they are"
+        view.note("several-documents", "TXA[2]", detail, refusing=True)
     return tuple(Document(**build(DOCUMENT.fields, group)) for group in groups)
 
 
 def read_enclosed_documents(view: View) -> tuple[Document, ...]:
     """Documents of TXA segments in messages that are about something else (ADT, ORU, orders)."""
-    headers = view.all("TXA")
+    headers = [segment for segment in view.segments if segment.id == "TXA"]
     if len(headers) > _MOST_ENCLOSED:
         view.note("too-many-groups", "TXA", f"only the first {_MOST_ENCLOSED} documents were read")
     return tuple(Document(**build(DOCUMENT.fields, _around(view, txa))) for txa in headers[:_MOST_ENCLOSED])

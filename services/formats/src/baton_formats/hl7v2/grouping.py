@@ -34,7 +34,7 @@ def patient_groups(view: View) -> list[View]:
 
 def document_groups(view: View) -> list[View]:
     """One view per TXA with the OBX that follow it, where there are several; the rest belongs to all."""
-    if len(view.all("TXA")) < 2:
+    if sum(segment.id == "TXA" for segment in view.segments) < 2:
         return [view]
     common: list[Segment] = []
     groups: list[list[Segment]] = []

@@ -108,7 +108,9 @@ def _facts(view: View) -> tuple[Fact, ...]:
         _subject(group)
     enclosed: tuple[Fact, ...] = ()
     if view.code != "MDM":
-        enclosed = tuple(fact for group in groups for fact in read_enclosed_documents(group))
+        shared = groups[0].context  # what stands before several patients belongs to none of them
+        views = [shared, *groups] if shared is not None else groups
+        enclosed = tuple(fact for one in views for fact in read_enclosed_documents(one))
     facts: tuple[Fact, ...] = (*((answer,) if answer else ()), *told, *enclosed)
     subject = _subject(view)
     return facts if told or enclosed or subject is None else (*facts, subject)
