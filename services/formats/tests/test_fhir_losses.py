@@ -452,3 +452,15 @@ def test_any_value_anywhere_gives_a_result_that_can_be_shown(kind: str, data: st
     result = fhir.read(text.encode())
     assert result.outcome is not Outcome.REFUSED or result.reason
     assert b"".join(to_json(members(result)))
+
+
+@pytest.mark.parametrize("odd", [[], {}, [1], {"a": 1}, 1, True, None])
+def test_a_word_of_any_type_is_looked_up_without_an_error(odd: object) -> None:
+    request = {"method": odd, "url": odd}
+    entry = {"resource": {"resourceType": "Location", "status": odd}, "request": request}
+    for body in (
+        {"resourceType": "ReferralRequest", "status": odd},
+        {"resourceType": "Location", "status": odd},
+        {"resourceType": "Bundle", "type": "transaction", "entry": [entry]},
+    ):
+        assert fhir.read(json.dumps(body).encode()) is not None

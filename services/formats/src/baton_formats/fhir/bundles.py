@@ -13,7 +13,7 @@ _FIRST: Final = {
     "message": ("MessageHeader", "message-without-header", "a message begins with a MessageHeader"),
     "document": ("Composition", "document-without-composition", "a document begins with a Composition"),
 }
-_NOT_DONE: Final = frozenset({"DELETE", "PATCH"})
+_NOT_DONE: Final = ("DELETE", "PATCH")  # no set: what is looked up may be anything
 
 
 def look_at_bundle(bundle: Node, entries: list[Node]) -> None:

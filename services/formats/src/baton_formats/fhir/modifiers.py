@@ -36,7 +36,7 @@ _RECORDS: Final = frozenset(
         "Location",
     }
 )
-_OUT_OF_USE: Final = frozenset({"inactive", "suspended"})
+_OUT_OF_USE: Final = ("inactive", "suspended")  # no set: what is looked up may be anything
 
 
 def look_for_modifiers(body: Body, *, extended: bool) -> None:

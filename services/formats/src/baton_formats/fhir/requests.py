@@ -624,7 +624,7 @@ _PRIORITY = code("priority", bindings.PRIORITY, protects=True)
 
 
 _DSTU2_ELEMENTS = frozenset({"patient", "dateSent", "date", "fulfillmentTime", "encounter"})
-_DSTU2_STATUS = frozenset({"requested", "accepted", "rejected"})
+_DSTU2_STATUS = ("requested", "accepted", "rejected")  # no set: what is looked up may be anything
 
 
 def is_dstu2(request: Resource) -> bool:
