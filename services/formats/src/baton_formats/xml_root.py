@@ -47,9 +47,21 @@ def root_of(body: bytes) -> Root | None:
     return found
 
 
-def _decoded(body: bytes, most: int) -> str:
+def encoding_family(body: bytes) -> tuple[str, int]:
+    """The codec that the first bytes show, empty where the text must say it, and where the text begins.
+
+    That is behind the byte order mark, and behind every further one: programs that pass a file on add theirs.
+    """
     mark, codec = next(((mark, codec) for mark, codec in _BOMS if body.startswith(mark)), (b"", ""))
-    return body[len(mark) : most].decode(codec or _unmarked(body) or "latin-1", "replace")
+    start = 0
+    while mark and body.startswith(mark, start):
+        start += len(mark)
+    return codec or _unmarked(body), start
+
+
+def _decoded(body: bytes, most: int) -> str:
+    codec, start = encoding_family(body)
+    return body[start:most].decode(codec or "latin-1", "replace")
 
 
 def _unmarked(body: bytes) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from lxml import etree
 
 from baton_formats.parsing import apart
+from baton_formats.xml_root import encoding_family
 
 CHUNK: Final = 64 * 1024
 """Bytes decoded and handed to the parser at a time, so that no second copy of the document is held."""
@@ -79,20 +80,6 @@ class XmlReport:
     broken: XmlRefused | None = None
 
 
-_BOMS: Final = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-# A less-than sign in the wide encodings, and whether its zeros follow it (XML 1.0 appendix F.1).
-_WIDE: Final = (
-    ("utf-32-le", 4, True),
-    ("utf-32-be", 4, False),
-    ("utf-16-le", 2, True),
-    ("utf-16-be", 2, False),
-)
 _SINGLE_BYTE: Final = frozenset(
     {f"cp125{number}" for number in range(9)}
     | {f"iso8859-{number}" for number in (*range(2, 12), *range(13, 17))}
@@ -370,11 +357,7 @@ def _in_plain_words(error: etree.XMLSyntaxError) -> XmlRefused:
 
 def _source_of(body: bytes) -> _Source:
     """Chooses the codec, in the order of XML 1.0 appendix F, and checks what stands before the root."""
-    mark, family = next(((mark, name) for mark, name in _BOMS if body.startswith(mark)), (b"", ""))
-    start = 0
-    while mark and body.startswith(mark, start):  # programs that pass a file on add another one
-        start += len(mark)
-    family = family or _unmarked_family(body)
+    family, start = encoding_family(body)
     head = body[start : start + _PROLOG_LIMIT].decode(family or "latin-1", "replace")
     blank = len(head) - len(head.lstrip())
     declaration = _DECLARATION.match(head, blank)
@@ -383,24 +366,6 @@ def _source_of(body: bytes) -> _Source:
     _refuse_document_type(head)
     encoding, replaced = _codec(body, start, family, declared)
     return _Source(start, encoding, declared, leading=bool(blank), replaced=replaced)
-
-
-def _unmarked_family(body: bytes) -> str:
-    at = body.find(b"<", 0, 256)
-    if at < 0 or body[:at].strip(b" \t\r\n\0"):
-        return ""
-    return next((name for name, width, little in _WIDE if _stands(body, at, width, little)), "")
-
-
-def _stands(body: bytes, at: int, width: int, little: bool) -> bool:
-    """Whether the byte at a place is one character of so many bytes."""
-    start = at if little else at - width + 1
-    zeros = bytes(width - 1)
-    return (
-        start >= 0
-        and start % width == 0
-        and body[start : start + width] == (b"<" + zeros if little else zeros + b"<")
-    )
 
 
 def _refuse_document_type(head: str) -> None:
